@@ -1,0 +1,123 @@
+// All file input and output. A reader checks sizes before it trusts them; a writer never leaves a half-written file
+// under its final name: temporary sibling, write, fsync, rename, fsync of the folder. Every system call of a writer
+// goes through `IoHook`, so tests make each of them fail in turn.
+//
+// Errors: Fault::missing where an input is not there or is of another kind, Fault::io where a call fails; the
+// sentence names the path and what the system said.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace folio {
+
+using Path = std::filesystem::path;
+using Bytes = std::span<std::byte const>;
+
+inline Bytes bytes_of(std::string_view s) { return std::as_bytes(std::span(s)); }
+
+struct Attachment {  // a small file that travels with something: a checkpoint carries its tokenizer's
+  std::string name;
+  std::string content;
+};
+
+/// "what" is open, write, sync, rename, make_folder or truncate. Returns 0, or the errno the call shall fail with.
+using IoHook = std::function<int(std::string_view what, Path const&)>;
+void set_io_hook(IoHook);  // tests only; {} removes it
+
+/// The whole file; `limit` is the largest size that makes sense for its kind.
+std::string read_file(Path const&, uint64_t limit = uint64_t{1} << 32);
+std::string read_stream(std::istream&, std::string const& name, uint64_t limit = uint64_t{1} << 32);
+
+class MappedFile {  // read-only; the file's bytes without a copy
+ public:
+  explicit MappedFile(Path const&);
+  ~MappedFile();
+  MappedFile(MappedFile&&) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+  Bytes bytes() const { return {data_, size_}; }
+  Path const& path() const { return path_; }
+
+ private:
+  Path path_;
+  std::byte const* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+/// A new file, whole or not at all. Without commit() the temporary is removed.
+class FileWriter {
+ public:
+  explicit FileWriter(Path const& final_path);
+  ~FileWriter();
+  FileWriter(FileWriter const&) = delete;
+  void write(Bytes);  // buffered
+  void write(std::string_view text) { write(bytes_of(text)); }
+  uint64_t size() const { return size_; }
+  void commit();  // replaces what has the name
+
+ private:
+  void flush();
+  Path final_, temporary_;
+  std::string buffer_;
+  uint64_t size_ = 0;
+  int file_ = -1;
+};
+
+void write_file(Path const&, std::string_view content);  // FileWriter, write, commit
+
+/// A new folder, whole or not at all: fill path(), then commit() syncs the folder, gives it its name and syncs the
+/// parent. Files inside are written through FileWriter, which syncs each. An existing folder of the name is refused.
+class FolderWriter {
+ public:
+  explicit FolderWriter(Path const& final_path);
+  ~FolderWriter();
+  FolderWriter(FolderWriter const&) = delete;
+  Path const& path() const { return temporary_; }  // where to write until commit()
+  void commit();
+
+ private:
+  Path final_, temporary_;
+};
+
+/// A file that grows line by line (metrics.jsonl). Opening with `keep` cuts it to that many bytes first.
+class AppendFile {
+ public:
+  explicit AppendFile(Path const&, uint64_t keep = UINT64_MAX);
+  ~AppendFile();
+  AppendFile(AppendFile const&) = delete;
+  void write_line(std::string_view line);  // one write call with its newline: a reader never sees half a line
+  void sync();
+
+ private:
+  Path path_;
+  int file_ = -1;
+};
+
+void make_folders(Path const&);
+void remove_all(Path const&);  // for rotation; a folder is renamed to a temporary name first, so it is never half there
+void sync_folder(Path const&);
+
+/// Left by an interrupted writer: a name that FileWriter or FolderWriter gives to a temporary.
+bool is_temporary(Path const&);
+
+/// An exclusive lock held as long as the object lives (flock: the system lets go of a dead holder's).
+class FileLock {
+ public:
+  /// `content` is written into the file (who holds it). Throws Fault::exists with `what` and the holder's content
+  /// where another process holds it.
+  FileLock(Path const&, std::string_view content, std::string const& what);
+  ~FileLock();
+  FileLock(FileLock const&) = delete;
+  std::string const& previous() const { return previous_; }  // content of a stale lock that was taken over
+
+ private:
+  Path path_;
+  std::string previous_;
+  int file_ = -1;
+};
+
+}  // namespace folio

@@ -1,0 +1,39 @@
+// A progress line on stderr: on a terminal one line, rewritten at most four times a second, fields falling away from
+// the right where the terminal is narrow; elsewhere the same line every 60 s. And what the terminal can do.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace folio {
+
+struct Terminal {  // of stderr (and stdout, where it says so)
+  bool is_terminal = false;      // stderr
+  bool out_is_terminal = false;  // stdout
+  bool colour = false;           // NO_COLOR unset, TERM not dumb, a terminal
+  bool utf8 = false;             // by LC_ALL, LC_CTYPE, LANG
+  int width = 80;                // columns
+};
+Terminal terminal();
+
+class Progress {
+ public:
+  explicit Progress(bool enabled = true);
+  ~Progress();
+  Progress(Progress const&) = delete;
+  bool due() const;                                    // whether show() would print now: spare the work of making the fields
+  void show(std::vector<std::string> const& fields);   // most important first
+  void finish();                                       // ends the line
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool enabled_, terminal_, shown_ = false;
+  Clock::time_point last_{};
+};
+
+std::string format_duration(double seconds);  // 53 s, 12 min, 2 h 23 min
+std::string format_count(double n);           // 9.6k, 81.9M
+std::string format_bytes(double n);           // 12.3 MiB
+
+}  // namespace folio
