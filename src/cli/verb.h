@@ -19,7 +19,7 @@ namespace folio::cli {
 using Arguments = std::vector<std::string>;  // after the verb
 
 struct Positional {
-  std::string name;                   // MODEL, FILE, TEXT…
+  std::string name;  // MODEL, FILE, TEXT…
   std::vector<std::string>* values;
   std::string help;
   size_t least = 1, most = 1;
@@ -27,9 +27,9 @@ struct Positional {
 
 struct Spec {
   std::string name;
-  std::string summary;                  // one phrase, for the table
-  std::string details = "";             // a paragraph, wrapped by the printer
-  std::string example;                  // one command a line
+  std::string summary;       // one phrase, for the table
+  std::string details = "";  // a paragraph, wrapped by the printer
+  std::string example;       // one command a line
   std::vector<Positional> positionals = {};
   Fields fields = {};
 };

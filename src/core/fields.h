@@ -4,7 +4,8 @@
 //   std::vector<Field> fields(Options& o) {
 //     return {{"steps", &o.steps, "optimizer steps", {.min = 1}},
 //             {"lr", &o.lr, "largest learning rate", {.min = 0}},
-//             {"schedule", &o.schedule, "shape of the learning rate", {.choices = {"constant", "linear", "cosine", "step"}}}};
+//             {"schedule", &o.schedule, "shape of the learning rate", {.choices = {"constant", "linear", "cosine",
+//             "step"}}}};
 //   }
 //
 // A name is the flag's (`--min-lr`); in files `min-lr`, in the environment FOLIO_MIN_LR.
@@ -25,8 +26,8 @@ using Json = nlohmann::ordered_json;
 struct Range {  // what a readable value must keep to; checked by set() with Fault::value
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  bool below_max = false;                // max itself is refused (a dropout rate is below 1)
-  bool above_min = false;                // min itself is refused (a temperature is above 0)
+  bool below_max = false;                 // max itself is refused (a dropout rate is below 1)
+  bool above_min = false;                 // min itself is refused (a temperature is above 0)
   std::vector<std::string> choices = {};  // of a text; empty: any
 };
 
@@ -34,9 +35,9 @@ struct Field {
   using Value = std::variant<bool*, int64_t*, uint64_t*, double*, std::string*, std::vector<std::string>*>;
   Field(std::string name, Value value, std::string help, Range range = {}, std::string group = "")
       : name(std::move(name)), value(value), help(std::move(help)), range(std::move(range)), group(std::move(group)) {}
-  std::string name;   // words joined by '-'
-  Value value;        // what it names; outlives the field
-  std::string help;   // a phrase, without the default, which is the value when the help is printed
+  std::string name;  // words joined by '-'
+  Value value;       // what it names; outlives the field
+  std::string help;  // a phrase, without the default, which is the value when the help is printed
   Range range;
   std::string group;  // heading in --help
 };
@@ -45,8 +46,8 @@ using Fields = std::vector<Field>;
 /// Reads `text` into the field. Unparsable: Fault::usage; out of range or not a choice: Fault::value. `origin` names
 /// where the text stood ("--lr", "FOLIO_LR", "run.toml, lr"). A list field appends.
 void set(Field const&, std::string_view text, std::string const& origin);
-std::string text_of(Field const&);       // as set() reads it back, exactly (floats shortest round-trip)
-std::string type_name(Field const&);     // for help: TEXT, N, X, a|b|c; empty for a switch
+std::string text_of(Field const&);    // as set() reads it back, exactly (floats shortest round-trip)
+std::string type_name(Field const&);  // for help: TEXT, N, X, a|b|c; empty for a switch
 Field const* find(Fields const&, std::string_view name);
 std::string environment_name(std::string_view field);
 

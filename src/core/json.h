@@ -31,7 +31,8 @@ int64_t get_integer(Json const&, std::string const& key, std::string const& name
 double get_number(Json const&, std::string const& key, std::string const& name);
 std::string get_string(Json const&, std::string const& key, std::string const& name);
 bool get_bool(Json const&, std::string const& key, std::string const& name);
-std::optional<int64_t> find_integer(Json const&, std::string const& key, std::string const& name);  // absent or null: none
+std::optional<int64_t> find_integer(Json const&, std::string const& key,
+                                    std::string const& name);  // absent or null: none
 std::optional<double> find_number(Json const&, std::string const& key, std::string const& name);
 std::optional<std::string> find_string(Json const&, std::string const& key, std::string const& name);
 std::optional<bool> find_bool(Json const&, std::string const& key, std::string const& name);

@@ -10,7 +10,7 @@ enum class Level { debug, info, warning };
 
 void say(Level, std::string const& sentence);
 inline void say(std::string const& sentence) { say(Level::info, sentence); }
-void set_quiet(bool);                               // only warnings
-void set_progress_line_eraser(void (*erase)());     // called before a message, so that it does not land in a progress line
+void set_quiet(bool);                            // only warnings
+void set_progress_line_eraser(void (*erase)());  // called before a message, so that it does not land in a progress line
 
 }  // namespace folio

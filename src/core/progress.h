@@ -8,7 +8,7 @@
 
 namespace folio {
 
-struct Terminal {  // of stderr (and stdout, where it says so)
+struct Terminal {                // of stderr (and stdout, where it says so)
   bool is_terminal = false;      // stderr
   bool out_is_terminal = false;  // stdout
   bool colour = false;           // NO_COLOR unset, TERM not dumb, a terminal
@@ -22,9 +22,9 @@ class Progress {
   explicit Progress(bool enabled = true);
   ~Progress();
   Progress(Progress const&) = delete;
-  bool due() const;                                    // whether show() would print now: spare the work of making the fields
-  void show(std::vector<std::string> const& fields);   // most important first
-  void finish();                                       // ends the line
+  bool due() const;  // whether show() would print now: spare the work of making the fields
+  void show(std::vector<std::string> const& fields);  // most important first
+  void finish();                                      // ends the line
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -24,7 +24,8 @@ class Tokenizer {
   virtual std::string name() const = 0;  // "gpt2", "char" or a directory's: what config and shards record
   virtual int64_t vocab() const = 0;     // V; ids are 0 … V − 1
   virtual std::vector<int32_t> encode(std::string_view bytes, Specials = Specials::as_text) const = 0;
-  virtual std::string_view token(int32_t id) const = 0;  // its bytes; throws Fault::content where id is not in 0 … V − 1
+  virtual std::string_view token(
+      int32_t id) const = 0;  // its bytes; throws Fault::content where id is not in 0 … V − 1
   virtual std::optional<int32_t> end_of_text() const = 0;
   virtual std::vector<Attachment> files() const = 0;  // what load_tokenizer and Hugging Face read back
 

@@ -1,0 +1,107 @@
+#include "train/trainer.h"
+
+namespace folio::train {
+
+bool decays(Decay decay, model::Spec const& spec) {
+  if (decay == Decay::none || !spec.matrix) return false;
+  return decay == Decay::matrices || !spec.uses.lookup;
+}
+
+Trainer::Trainer(Backend& backend, TrainerOptions const& options) : backend_(backend), options_(options) {
+  check(options.length > 0 && options.length <= options.config.context, "a batch of length {} for a context of {}",
+        options.length, options.config.context);
+  lay_out();
+  for (Arena* a : arenas()) a->allocate(backend);
+  lay_out();
+  for (Arena* a : {&parameters_.masters, &parameters_.gradients, &m_, &v_}) backend.zero(a->flat(options.dtype));
+  model::initialise(backend, weights_, options.seed);
+  StepState state;
+  state.seed = options.seed;
+  set_state(state);
+  std::vector<int32_t> positions(positions_.size());
+  for (size_t i = 0; i < positions.size(); ++i) positions[i] = int32_t(i) % int32_t(options.length);
+  backend.upload(positions_, positions.data());
+}
+
+std::vector<Arena*> Trainer::arenas() {
+  return {&parameters_.masters, &parameters_.gradients, &parameters_.compute, &m_, &v_, &inputs_,
+          &activations_,        &deltas_memory_,        &scratch_memory_};
+}
+
+void Trainer::lay_out() {
+  TrainerOptions const& o = options_;
+  weights_ = lay_out_weights(parameters_, backend_, o.config, o.dtype, true);
+  moments_.clear();
+  for_each(weights_, [&](std::string const& name, Weight const& w, model::Spec const&) {
+    moments_.push_back({m_.take(name + ".m", o.dtype, w.shape), v_.take(name + ".v", o.dtype, w.shape)});
+  });
+  int64_t const A = o.accumulate, B = o.batch, T = o.length;
+  tokens_ = inputs_.take("tokens", DType::i32, {A, B, T});
+  targets_ = inputs_.take("targets", DType::i32, {A, B, T});
+  token_weights_ = inputs_.take("token weights", DType::f32, {A, B, T});
+  sequences_ = inputs_.take("sequences", DType::i64, {A, B});
+  positions_ = inputs_.take("positions", DType::i32, {B, T});
+  state_ = inputs_.take("step state", DType::u8, {sizeof(StepState)});
+  input_ = inputs_.take("step input", DType::u8, {sizeof(StepInput)});
+  acts_ = lay_out_acts(activations_, o.config, o.dtype, B, T, o.recompute);
+  deltas_ = lay_out_deltas(deltas_memory_, o.config, o.dtype, B, T);
+  Limits const limits{.dtype = o.dtype,
+                      .rows = B * T,
+                      .sequences = B,
+                      .context = T,
+                      .channels = o.config.channels,
+                      .heads = o.config.heads,
+                      .vocab = o.config.vocab,
+                      .chunk = o.chunk};
+  scratch_ = scratch_memory_.take("scratch", DType::u8, {int64_t(backend_.scratch_bytes(limits))});
+}
+
+void Trainer::accumulate(data::HostBatch const& host, double rate) {
+  check(host.total_weight > 0, Fault::content,
+        "no token of this step counts: every target is masked; check the data's loss mask");
+  StepInput const input{.rate = rate, .inverse_total = 1 / host.total_weight};
+  backend_.upload(input_, &input);
+  backend_.upload(tokens_, host.tokens.data());
+  backend_.upload(targets_, host.targets.data());
+  backend_.upload(token_weights_, host.token_weights.data());
+  backend_.upload(sequences_, host.sequences.data());
+
+  backend_.lend_scratch(scratch_);
+  backend_.begin_step(state_, input_);
+  for (int64_t a = 0; a < options_.accumulate; ++a) {
+    model::Batch const batch{tokens_[a], positions_, sequences_[a], {targets_[a], token_weights_[a]}};
+    forward(backend_, weights_, acts_, batch, state_);
+    classifier(backend_, weights_, acts_, deltas_, batch.targets, state_, options_.classifier);
+    backward(backend_, weights_, acts_, deltas_, batch, state_);
+  }
+}
+
+void Trainer::step(data::HostBatch const& host, double rate) {
+  Tensor const gradients = parameters_.gradients.flat(options_.dtype);
+  backend_.zero(gradients);
+  accumulate(host, rate);
+  Backend::Scope scope(backend_, Phase::update);
+  backend_.add_norm(state_, gradients);
+  backend_.decide_step(state_, options_.decide);
+  size_t i = 0;
+  for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const& spec) {
+    AdamW choices = options_.adamw;
+    if (!decays(options_.decay, spec)) choices.decay = 0;
+    backend_.adamw(w, moments_[i].m, moments_[i].v, state_, choices);
+    ++i;
+  });
+}
+
+Tensor Trainer::evaluate() {
+  backend_.lend_scratch(scratch_);
+  return forward(backend_, weights_, acts_, {tokens_[0], positions_, {}, {}});
+}
+
+StepState Trainer::state() const {
+  StepState s;
+  backend_.download(&s, state_);
+  return s;
+}
+void Trainer::set_state(StepState const& s) { backend_.upload(state_, &s); }
+
+}  // namespace folio::train

@@ -1,0 +1,76 @@
+// One optimizer step of any number of micro-batches. The trainer owns the training memory, one arena a role, and knows
+// no device: a step is uploads, then nothing but ops on memory that stays in place.
+#pragma once
+
+#include "data/batch.h"
+#include "model/gpt2.h"
+
+namespace folio::train {
+
+enum class Decay {  // which tensors weight decay applies to; biases and layer norms never decay
+  matrices,         // every two-dimensional one, embeddings too (nanoGPT, llm.c)
+  linear,           // linear layers and an untied head; not the embeddings, nor a head tied to them
+  none,
+};
+bool decays(Decay, model::Spec const&);
+
+struct TrainerOptions {
+  model::Config config;
+  DType dtype = DType::f32;  // of masters, gradients and moments
+  int64_t batch = 1;         // B, sequences a micro-batch
+  int64_t accumulate = 1;    // A, micro-batches a step
+  int64_t length = 1;        // T ≤ config.context
+  int64_t chunk = 64;        // tokens whose logits exist at once
+  model::Recompute recompute = model::Recompute::none;
+  uint64_t seed = 1;  // of initialisation and dropout
+  Decay decay = Decay::matrices;
+  AdamW adamw;
+  DecideOptions decide;
+  ClassifierOptions classifier;
+};
+
+struct Moments {
+  Tensor m, v;  // the weight's shape
+};
+
+class Trainer {
+ public:
+  Trainer(Backend&, TrainerOptions const&);  // plans, takes the memory, initialises as GPT-2
+
+  void step(data::HostBatch const&, double rate);
+  void accumulate(data::HostBatch const&, double rate);  // step without zeroing gradients and without the update
+
+  Tensor evaluate();  // hidden (B, T, C) of the first uploaded micro-batch, without dropout
+
+  StepState state() const;  // waits for the step
+  void set_state(StepState const&);
+
+  TrainerOptions const& options() const { return options_; }
+  model::Weights const& weights() const { return weights_; }
+  std::vector<Moments> const& moments() const { return moments_; }  // in the order of for_each
+  model::Acts const& acts() const { return acts_; }
+  std::vector<Arena*> arenas();  // the memory, by role and name
+
+ private:
+  void lay_out();
+
+  Backend& backend_;
+  TrainerOptions options_;
+  model::WeightArenas parameters_;
+  Arena m_{"first moments"}, v_{"second moments"}, inputs_{"inputs"}, activations_{"activations"},
+      deltas_memory_{"activation gradients"}, scratch_memory_{"scratch"};
+  model::Weights weights_;
+  std::vector<Moments> moments_;
+  model::Acts acts_;
+  model::Deltas deltas_;
+  Tensor tokens_;         // (A, B, T) i32
+  Tensor targets_;        // (A, B, T) i32
+  Tensor token_weights_;  // (A, B, T) f32
+  Tensor sequences_;      // (A, B) i64
+  Tensor positions_;      // (B, T) i32
+  Tensor state_;          // (sizeof StepState) u8
+  Tensor input_;          // (sizeof StepInput) u8
+  Tensor scratch_;        // (scratch_bytes) u8
+};
+
+}  // namespace folio::train
