@@ -1,0 +1,28 @@
+// A table for the terminal: no borders, two blanks between columns, numbers right-aligned, at most 80 columns wide:
+// what does not fit is left out from the right, and said.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace folio::report {
+
+class Table {
+ public:
+  struct Column {
+    std::string head;
+    bool right = true;  // numbers; texts stand left
+  };
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  void row(std::vector<std::string> cells);  // as many as columns; a short row is filled with blanks
+  std::string text(size_t width = 80) const;
+
+ private:
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+size_t display_width(std::string_view utf8);  // code points: good for what folio prints itself
+std::string grouped(int64_t n);               // 124,439,808
+
+}  // namespace folio::report

@@ -1,0 +1,83 @@
+#include "train/options.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace folio::train {
+
+Fields fields(RunOptions& o) {
+  Fields all = {
+      {"batch", &o.batch, "sequences a micro-batch", {.min = 1, .max = 1 << 20}, "Batch"},
+      {"accumulate", &o.accumulate, "micro-batches a step", {.min = 1, .max = 1 << 20}, "Batch"},
+      {"windows",
+       &o.windows,
+       "shuffled: every window once an epoch; random: starts drawn with replacement",
+       {.choices = {"shuffled", "random"}},
+       "Batch"},
+      {"seed", &o.seed, "of initialisation, dropout and the order of the data", {}, "Batch"},
+      {"steps", &o.steps, "optimizer steps of the whole run", {.min = 1}, "Learning rate"},
+  };
+  Fields schedule = fields(o.schedule);
+  all.insert(all.end(), schedule.begin(), schedule.end());
+  Fields rest = {
+      {"weight-decay", &o.weight_decay, "decoupled decay (AdamW)", {.min = 0}, "Optimizer"},
+      {"decay",
+       &o.decay,
+       "what decays: matrices (all two-dimensional tensors), linear (not the embeddings) or none",
+       {.choices = {"matrices", "linear", "none"}},
+       "Optimizer"},
+      {"clip", &o.clip, "largest norm of all gradients together; 0: never clip", {.min = 0}, "Optimizer"},
+      {"beta1", &o.beta1, "decay of the first moment", {.min = 0, .max = 1, .below_max = true}, "Optimizer"},
+      {"beta2", &o.beta2, "decay of the second moment", {.min = 0, .max = 1, .below_max = true}, "Optimizer"},
+      {"epsilon", &o.epsilon, "added to the root of the second moment", {.min = 0, .above_min = true}, "Optimizer"},
+      {"eval-every", &o.eval_every, "steps between evaluations; also after the last", {.min = 1}, "Intervals"},
+      {"eval-batches", &o.eval_batches, "batches of each evaluation, always the same; or all", {}, "Intervals"},
+      {"checkpoint-every",
+       &o.checkpoint_every,
+       "steps between checkpoints; also after the last",
+       {.min = 1},
+       "Intervals"},
+      {"keep", &o.keep, "newest checkpoints kept, beside the best", {.min = 1}, "Intervals"},
+      {"chunk", &o.chunk, "tokens whose logits exist at once; 0: by the vocabulary", {.min = 0}, "Machine"},
+  };
+  all.insert(all.end(), rest.begin(), rest.end());
+  return all;
+}
+
+bool may_change(Field const& field) {
+  return field.group == "Learning rate" || field.group == "Intervals" || field.group == "Machine";
+}
+
+int64_t evaluation_batches(RunOptions const& o) {
+  if (o.eval_batches == "all") return 0;
+  int64_t n = 0;
+  auto const [end, error] = std::from_chars(o.eval_batches.data(), o.eval_batches.data() + o.eval_batches.size(), n);
+  check(error == std::errc() && end == o.eval_batches.data() + o.eval_batches.size() && n > 0, Fault::value,
+        "--eval-batches {}: give a number of batches, 1 or more, or `all`", o.eval_batches);
+  return n;
+}
+
+void validate(RunOptions const& o) {
+  validate(o.schedule, o.steps);
+  evaluation_batches(o);
+}
+
+TrainerOptions trainer_options(RunOptions const& o, model::Config const& config, int64_t length) {
+  constexpr int64_t kLogitsBytes = int64_t{64} << 20;  // a chunk's logits stay in this much memory
+  int64_t const rows = o.batch * length;
+  int64_t const fitting = std::max<int64_t>(32, kLogitsBytes / 4 / config.vocab);
+  return {.config = config,
+          .batch = o.batch,
+          .accumulate = o.accumulate,
+          .length = length,
+          .chunk = std::min(rows, o.chunk > 0 ? o.chunk : fitting),
+          .seed = o.seed,
+          .decay = o.decay == "matrices" ? Decay::matrices
+                   : o.decay == "linear" ? Decay::linear
+                                         : Decay::none,
+          .adamw = {.beta1 = o.beta1, .beta2 = o.beta2, .epsilon = o.epsilon, .decay = o.weight_decay},
+          .decide = {.clip = o.clip},
+          .classifier = {}};
+}
+
+}  // namespace folio::train

@@ -1,0 +1,39 @@
+// What a run is told, beside its model and its data. The fields are in the groups that the command line shows; the
+// groups "Learning rate", "Intervals" and "Machine" may change when a run is resumed, the others are the run's own.
+#pragma once
+
+#include "train/schedule.h"
+#include "train/trainer.h"
+
+namespace folio::train {
+
+struct RunOptions {
+  int64_t steps = 5000;  // optimizer steps
+  int64_t batch = 12;    // sequences a micro-batch
+  int64_t accumulate = 1;
+  std::string windows = "shuffled";  // or random
+  uint64_t seed = 1337;
+  ScheduleOptions schedule;
+  double weight_decay = 0.1;
+  std::string decay = "matrices";
+  double clip = 1;
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
+  int64_t eval_every = 250;
+  std::string eval_batches = "20";  // or "all"
+  int64_t checkpoint_every = 1000;
+  int64_t keep = 2;
+  int64_t chunk = 0;  // tokens whose logits exist at once; 0: by the size of the vocabulary
+};
+
+Fields fields(RunOptions&);
+void validate(RunOptions const&);
+
+/// May a field of this group differ from the run's on resuming?
+bool may_change(Field const&);
+
+/// Number of evaluation batches; 0 means all of the split.
+int64_t evaluation_batches(RunOptions const&);
+
+TrainerOptions trainer_options(RunOptions const&, model::Config const&, int64_t length);
+
+}  // namespace folio::train
