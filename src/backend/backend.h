@@ -148,7 +148,7 @@ class Backend : public Memory {
   // The step. state (1) StepState, input (1) StepInput, as u8.
   void begin_step(Tensor state, Tensor input);           // attempted += 1; loss, norm_squared = 0; takes the input
   void add_norm(Tensor state, Tensor grad);              // norm_squared += Σ grad²
-  void decide_step(Tensor state, DecideOptions const&);  // norm, accept, accepted, grad_factor
+  void decide_step(Tensor state, DecideOptions const&);  // norm, accept, accepted, grad_factor (clip_factor)
   // AdamW (Loshchilov, Hutter 2019, alg. 2), g = grad_factor · grad, t = accepted:
   //   m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= rate · (m/(1−β₁ᵗ) / (√(v/(1−β₂ᵗ)) + ε) + decay · w)
   // then prepares w. accept = 0: writes nothing.
