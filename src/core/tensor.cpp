@@ -1,5 +1,7 @@
 #include "core/tensor.h"
 
+#include <fmt/format.h>
+
 namespace folio {
 
 std::string Shape::text() const {
@@ -9,3 +11,8 @@ std::string Shape::text() const {
 }
 
 }  // namespace folio
+
+fmt::format_context::iterator fmt::formatter<folio::Shape>::format(folio::Shape const& s,
+                                                                   format_context& context) const {
+  return fmt::formatter<std::string>::format(s.text(), context);
+}
