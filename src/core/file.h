@@ -2,7 +2,8 @@
 // under its final name: temporary sibling, write, fsync, rename, fsync of the folder. Every system call of a writer
 // goes through `IoHook`, so tests make each of them fail in turn.
 //
-// Errors: Fault::missing where an input is not there or is of another kind, Fault::io where a call fails; the
+// Errors: Fault::missing where an input is not there, Fault::content where it is of another kind (a folder for a file)
+// or larger than its kind may be, Fault::exists where a folder has an output's name, Fault::io where a call fails; the
 // sentence names the path and what the system said.
 #pragma once
 
@@ -48,7 +49,8 @@ class MappedFile {  // read-only; the file's bytes without a copy
   size_t size_ = 0;
 };
 
-/// A new file, whole or not at all. Without commit() the temporary is removed.
+/// A new file, whole or not at all. Without commit() the temporary is removed. What is no file to replace (a pipe,
+/// /dev/null) is written as it is; a link keeps pointing where it points.
 class FileWriter {
  public:
   explicit FileWriter(Path const& final_path);
@@ -70,7 +72,8 @@ class FileWriter {
 void write_file(Path const&, std::string_view content);  // FileWriter, write, commit
 
 /// A new folder, whole or not at all: fill path(), then commit() syncs the folder, gives it its name and syncs the
-/// parent. Files inside are written through FileWriter, which syncs each. An existing folder of the name is refused.
+/// parent. Files inside are written through FileWriter, which syncs each. An existing folder of the name is refused;
+/// the folders above it are made.
 class FolderWriter {
  public:
   explicit FolderWriter(Path const& final_path);

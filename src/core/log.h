@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace folio {
 
@@ -10,6 +11,10 @@ enum class Level { debug, info, warning };
 
 void say(Level, std::string const& sentence);
 inline void say(std::string const& sentence) { say(Level::info, sentence); }
+/// The text without control characters but line end and tab ('?' stands for each): what came from outside must not
+/// steer a terminal. say() and main pass all they print through it.
+std::string printable(std::string_view text);
+
 void set_quiet(bool);                            // only warnings
 void set_progress_line_eraser(void (*erase)());  // called before a message, so that it does not land in a progress line
 

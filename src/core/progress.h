@@ -23,14 +23,19 @@ class Progress {
   ~Progress();
   Progress(Progress const&) = delete;
   bool due() const;  // whether show() would print now: spare the work of making the fields
-  void show(std::vector<std::string> const& fields);  // most important first
-  void finish();                                      // ends the line
+  /// Fields, most important first: the last fall away where the terminal is narrow. places[i] is where field i stands
+  /// in the line (0 is leftmost); without it the line has the order of importance.
+  void show(std::vector<std::string> const& fields, std::vector<size_t> const& places = {});
+  void finish();  // ends the line
 
  private:
   using Clock = std::chrono::steady_clock;
   bool enabled_, terminal_, shown_ = false;
   Clock::time_point last_{};
 };
+
+/// The line that show() draws in `width` columns.
+std::string fit_line(std::vector<std::string> const& fields, std::vector<size_t> const& places, size_t width);
 
 std::string format_duration(double seconds);  // 53 s, 12 min, 2 h 23 min
 std::string format_count(double n);           // 9.6k, 81.9M

@@ -1,0 +1,119 @@
+// Fields as TOML: written by hand, so that floats keep their shortest exact form and each key its help; read by toml++.
+#include <fmt/ranges.h>
+
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/fields.h"
+#include "core/fields_text.h"
+
+namespace folio {
+
+namespace {
+
+constexpr size_t kLimit = size_t{1} << 20;  // of a configuration file, in bytes
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    auto const byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') (out += '\\') += c;
+    else if (byte < 0x20 || byte == 0x7f) out += fmt::format("\\u{:04X}", byte);
+    else out += c;
+  }
+  return out + '"';
+}
+
+struct Writer {
+  std::string operator()(bool* v) const { return *v ? "true" : "false"; }
+  std::string operator()(int64_t* v) const { return fmt::format("{}", *v); }
+  std::string operator()(uint64_t* v) const {  // TOML's integers end at 2⁶³ − 1
+    return *v <= static_cast<uint64_t>(INT64_MAX) ? fmt::format("{}", *v) : fmt::format("\"{}\"", *v);
+  }
+  std::string operator()(double* v) const {
+    std::string const text = fmt::format("{}", *v);
+    return text.find_first_not_of("-0123456789") == text.npos ? text + ".0" : text;
+  }
+  std::string operator()(std::string* v) const { return quoted(*v); }
+  std::string operator()(std::vector<std::string>* v) const {
+    std::vector<std::string> items;
+    for (std::string const& item : *v) items.push_back(quoted(item));
+    return fmt::format("[{}]", fmt::join(items, ", "));
+  }
+};
+
+std::string place(std::string const& name, toml::node const& node, std::string_view key) {
+  return fmt::format("{}, line {}, {}", name, node.source().begin.line, key);
+}
+
+struct Expected {
+  char const* operator()(bool*) const { return "true or false"; }
+  char const* operator()(double*) const { return "a number"; }
+  char const* operator()(std::string*) const { return "a text in quotes"; }
+  char const* operator()(std::vector<std::string>*) const { return "a list of texts in quotes"; }
+  char const* operator()(auto*) const { return "a whole number"; }
+};
+
+/// The text of a node that set() may read into the field; a value of another type is refused.
+std::string text_of_node(Field const& field, toml::node const& node, std::string const& origin) {
+  bool const text_field = std::holds_alternative<std::string*>(field.value) ||
+                          std::holds_alternative<std::vector<std::string>*>(field.value);
+  if (auto const text = node.value_exact<std::string>())
+    if (text_field || std::holds_alternative<uint64_t*>(field.value)) return *text;
+  if (auto const truth = node.value_exact<bool>())
+    if (std::holds_alternative<bool*>(field.value)) return *truth ? "true" : "false";
+  bool const number_field = !text_field && !std::holds_alternative<bool*>(field.value);
+  if (auto const whole = node.value_exact<int64_t>())
+    if (number_field) return fmt::format("{}", *whole);
+  if (auto const number = node.value_exact<double>())
+    if (std::holds_alternative<double*>(field.value)) return fmt::format("{}", *number);
+  fail(Fault::content, "{}: expected {}", origin, std::visit(Expected{}, field.value));
+}
+
+void set_node(Field const& field, toml::node const& node, std::string const& origin) {
+  auto* const list = std::get_if<std::vector<std::string>*>(&field.value);
+  if (!list) return set(field, text_of_node(field, node, origin), origin);
+  toml::array const* items = node.as_array();
+  check(items, Fault::content, "{}: expected a list of texts in quotes", origin);
+  (*list)->clear();  // the file's list is the value, not an addition to the default
+  for (toml::node const& item : *items) set(field, text_of_node(field, item, origin), origin);
+}
+
+}  // namespace
+
+std::string to_toml(Fields const& fields) {
+  std::string out;
+  for (Field const& field : fields) {
+    std::string const line = fmt::format("{} = {}", field.name, std::visit(Writer{}, field.value));
+    out += fmt::format("{:<30}  # {}\n", line, field.help);
+  }
+  return out;
+}
+
+std::vector<std::string> from_toml(Fields const& fields, std::string_view text, std::string const& name) {
+  check(text.size() <= kLimit, Fault::content, "{} holds {} bytes; a configuration has at most {}", name, text.size(),
+        kLimit);
+  toml::table table;
+  try {
+    table = toml::parse(text);
+  } catch (toml::parse_error const& e) {
+    fail(Fault::content, "{}, line {}: not TOML: {}", name, e.source().begin.line, e.description());
+  }
+  std::vector<std::pair<Field const*, toml::node const*>> found;
+  for (auto const& [key, node] : table) {
+    Field const* field = find(fields, key.str());
+    if (!field) fail(Fault::content, "{}", place(name, node, unknown_key(fields, key.str())));
+    found.emplace_back(field, &node);
+  }
+  std::vector<std::string> names;
+  for (auto const& [field, node] : found) {
+    set_node(*field, *node, place(name, *node, field->name));
+    names.push_back(field->name);
+  }
+  return names;
+}
+
+}  // namespace folio

@@ -1,0 +1,236 @@
+// Reading, and the writers that give a file or a folder its name only when it is whole. Locks and files that grow are
+// in file_shared.cpp.
+#include "core/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <istream>
+
+#include "core/error.h"
+#include "core/file_calls.h"
+
+namespace folio {
+
+using namespace calls;
+
+namespace {
+
+constexpr size_t kBuffer = size_t{1} << 20;
+constexpr size_t kLongestName = 200;  // of the name inside a temporary's: file systems allow 255 bytes
+
+/// A path with a last part: "runs/a/" is "runs/a".
+Path named(Path const& given) {
+  Path path = given.lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  check(!path.empty() && path.has_filename(), Fault::value, "an empty path was given: name a file or a folder");
+  return path;
+}
+
+Path temporary_sibling(Path const& path) {
+  static std::atomic<unsigned> count{0};
+  std::string const name = path.filename().string().substr(0, kLongestName);
+  return folder_of(path) / fmt::format(".{}.tmp-{}-{}", name, getpid(), count++);
+}
+
+/// An open file, its descriptor closed by the guard.
+struct Descriptor {
+  int file = -1;
+  ~Descriptor() {
+    if (file >= 0) ::close(file);
+  }
+};
+
+int open_to_read(Path const& path, struct stat& status) {
+  int const file = retried([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
+  if (file < 0 && (errno == ENOENT || errno == ENOTDIR))
+    fail(Fault::missing, "{} does not exist: check the path", path.string());
+  if (file < 0) fail_call("open", path, errno);
+  if (::fstat(file, &status) != 0) {
+    int const error = errno;
+    ::close(file);
+    fail_call("look at", path, error);
+  }
+  if (S_ISDIR(status.st_mode)) {
+    ::close(file);
+    fail(Fault::content, "{} is a folder: a file is needed here", path.string());
+  }
+  return file;
+}
+
+void refuse_size(std::string const& name, uint64_t size, uint64_t limit) {
+  check(size <= limit, Fault::content, "{} holds {} bytes or more; the most that a file of its kind may hold is {}",
+        name, size, limit);
+}
+
+}  // namespace
+
+std::string read_file(Path const& path, uint64_t limit) {
+  struct stat status {};
+  Descriptor const in{open_to_read(path, status)};
+  uint64_t const expected = S_ISREG(status.st_mode) ? static_cast<uint64_t>(status.st_size) : 0;
+  refuse_size(path.string(), expected, limit);
+  std::string content;
+  size_t size = 0;
+  for (;;) {  // to the end, not to the size: it may grow or, in /proc, be given as 0
+    if (size == content.size()) content.resize(size == 0 ? expected + 1 : size + std::max(size, kBuffer));
+    ssize_t const n = retried([&] { return ::read(in.file, content.data() + size, content.size() - size); });
+    if (n < 0) fail_call("read", path, errno);
+    if (n == 0) break;
+    size += static_cast<size_t>(n);
+    refuse_size(path.string(), size, limit);
+  }
+  content.resize(size);
+  return content;
+}
+
+std::string read_stream(std::istream& in, std::string const& name, uint64_t limit) {
+  std::string content;
+  while (in) {
+    size_t const size = content.size();
+    content.resize(size + kBuffer);
+    in.read(content.data() + size, kBuffer);
+    content.resize(size + static_cast<size_t>(in.gcount()));
+    refuse_size(name, content.size(), limit);
+  }
+  check(!in.bad(), Fault::io, "{}: reading failed after {} bytes", name, content.size());
+  return content;
+}
+
+MappedFile::MappedFile(Path const& path) : path_(path) {
+  struct stat status {};
+  Descriptor const in{open_to_read(path, status)};
+  check(S_ISREG(status.st_mode), Fault::content, "{} is not a regular file, which is needed here", path.string());
+  size_ = static_cast<size_t>(status.st_size);
+  if (size_ == 0) return;  // nothing to map
+  void* const data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, in.file, 0);
+  if (data == MAP_FAILED) fail_call("map", path, errno);
+  data_ = static_cast<std::byte const*>(data);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+FileWriter::FileWriter(Path const& final_path) : final_(named(final_path)) {
+  struct stat status {};
+  bool const there = ::stat(final_.c_str(), &status) == 0;
+  check(!there || !S_ISDIR(status.st_mode), Fault::exists, "{} is a folder: give the name of a file to write",
+        final_.string());
+  buffer_.reserve(kBuffer);
+  if (there && !S_ISREG(status.st_mode)) {  // a terminal, a pipe, /dev/null: no file to replace, written as it is
+    file_ = open_to_write(final_, O_WRONLY, final_);
+    return;
+  }
+  if (there) final_ = std::filesystem::canonical(final_);  // through a link: the file changes, the link stays
+  temporary_ = temporary_sibling(final_);
+  file_ = open_to_write(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, final_);
+}
+
+FileWriter::~FileWriter() {
+  if (file_ >= 0) ::close(file_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void FileWriter::write(Bytes bytes) {
+  size_ += bytes.size();
+  if (buffer_.size() + bytes.size() > kBuffer) flush();
+  if (bytes.size() >= kBuffer) write_all(file_, bytes, final_);
+  else buffer_.append(reinterpret_cast<char const*>(bytes.data()), bytes.size());
+}
+
+void FileWriter::flush() {
+  write_all(file_, bytes_of(buffer_), final_);
+  buffer_.clear();
+}
+
+void FileWriter::commit() {
+  check(file_ >= 0, "{}: committed twice", final_.string());
+  flush();
+  if (!temporary_.empty()) sync_file(file_, final_);
+  int const file = std::exchange(file_, -1);
+  if (::close(file) != 0 && errno != EINTR) fail_call("write", final_, errno);
+  if (temporary_.empty()) return;
+  rename_over(temporary_, final_);
+  temporary_.clear();
+  sync_folder(folder_of(final_));
+}
+
+void write_file(Path const& path, std::string_view content) {
+  FileWriter out(path);
+  out.write(content);
+  out.commit();
+}
+
+FolderWriter::FolderWriter(Path const& final_path) : final_(named(final_path)) {
+  std::error_code ignored;
+  check(!std::filesystem::exists(std::filesystem::symlink_status(final_, ignored)), Fault::exists,
+        "{} exists: choose another name or remove it first", final_.string());
+  make_folders(folder_of(final_));
+  Path const temporary = temporary_sibling(final_);
+  make_folder(temporary);
+  temporary_ = temporary;
+}
+
+FolderWriter::~FolderWriter() {
+  std::error_code ignored;
+  if (!temporary_.empty()) std::filesystem::remove_all(temporary_, ignored);
+}
+
+void FolderWriter::commit() {
+  check(!temporary_.empty(), "{}: committed twice", final_.string());
+  sync_folder(temporary_);
+  rename_to_new(temporary_, final_);
+  temporary_.clear();
+  sync_folder(folder_of(final_));
+}
+
+void make_folders(Path const& path) {
+  std::error_code ignored;
+  Path made;
+  for (Path const& part : path.lexically_normal()) {
+    made /= part;
+    if (part.empty() || std::filesystem::is_directory(made, ignored)) continue;
+    check(!std::filesystem::exists(made, ignored), Fault::exists, "{} is a file: a folder is needed there",
+          made.string());
+    make_folder(made);
+    sync_folder(folder_of(made));
+  }
+}
+
+void remove_all(Path const& path) {
+  Path const target = named(path);
+  std::error_code error;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(target, error))) return;
+  Path const doomed = temporary_sibling(target);
+  rename_over(target, doomed);
+  std::filesystem::remove_all(doomed, error);
+  if (error) fail_call("remove", doomed, error.value());
+}
+
+void sync_folder(Path const& path) {
+  Path const folder = path.empty() ? Path(".") : path;
+  Descriptor const at{open_to_write(folder, O_RDONLY | O_DIRECTORY, folder)};
+  sync_file(at.file, folder);
+}
+
+bool is_temporary(Path const& path) {
+  std::string const name = path.filename().string();
+  size_t const mark = name.rfind(".tmp-");
+  if (name.empty() || name[0] != '.' || mark == std::string::npos || mark < 2) return false;
+  std::string_view const tail = std::string_view(name).substr(mark + 5);  // PID-N
+  size_t const dash = tail.find('-');
+  auto const digits = [](std::string_view s) {
+    return !s.empty() && s.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  return dash != std::string_view::npos && digits(tail.substr(0, dash)) && digits(tail.substr(dash + 1));
+}
+
+}  // namespace folio

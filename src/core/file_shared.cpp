@@ -1,0 +1,103 @@
+// Files that are open for long: the log that grows line by line, and the lock.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/file_calls.h"
+
+namespace folio {
+
+using namespace calls;
+
+namespace {
+
+uint64_t size_of_file(int file, Path const& path) {
+  struct stat status {};
+  if (::fstat(file, &status) != 0) fail_call("look at", path, errno);
+  return static_cast<uint64_t>(status.st_size);
+}
+
+std::string content_of(int file) {  // a lock's: short, and only for a sentence
+  std::string text(1024, '\0');
+  ssize_t const n = retried([&] { return ::pread(file, text.data(), text.size(), 0); });
+  text.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+AppendFile::AppendFile(Path const& path, uint64_t keep) : path_(path) {
+  struct stat status {};
+  bool const there = ::stat(path.c_str(), &status) == 0;
+  check(!there || S_ISREG(status.st_mode), Fault::content, "{} is not a regular file, which is needed here",
+        path.string());
+  file_ = open_to_write(path, O_WRONLY | O_CREAT | O_APPEND, path);
+  try {
+    if (!there) sync_folder(folder_of(path));
+    if (size_of_file(file_, path) > keep) {
+      truncate_file(file_, keep, path);
+      sync();
+    }
+  } catch (...) {
+    ::close(file_);
+    throw;
+  }
+}
+
+AppendFile::~AppendFile() { ::close(file_); }
+
+void AppendFile::write_line(std::string_view line) {
+  check(line.find('\n') == line.npos, "{}: a line with a line end inside", path_.string());
+  std::string text(line);
+  text += '\n';
+  uint64_t const before = size_of_file(file_, path_);
+  try {
+    write_all(file_, bytes_of(text), path_);
+  } catch (Error const&) {  // a full disk may have taken the first half
+    if (::ftruncate(file_, static_cast<off_t>(before)) != 0) errno = 0;
+    throw;
+  }
+}
+
+void AppendFile::sync() { sync_file(file_, path_); }
+
+FileLock::FileLock(Path const& path, std::string_view content, std::string const& what) : path_(path) {
+  for (;;) {
+    file_ = open_to_write(path, O_RDWR | O_CREAT, path);
+    if (retried([&] { return ::flock(file_, LOCK_EX | LOCK_NB); }) != 0) {
+      int const error = errno;
+      std::string const holder = content_of(file_);
+      ::close(file_);
+      if (error == EWOULDBLOCK)
+        fail(Fault::exists, "{} is in use by {}: wait for it, or stop it first", what,
+             holder.empty() ? "another process" : holder);
+      fail_call("lock", path, error);
+    }
+    struct stat mine {
+    }, named{};  // the last holder removes the file: the lock counts only on the one with the name
+    if (::fstat(file_, &mine) == 0 && ::stat(path.c_str(), &named) == 0 && mine.st_ino == named.st_ino &&
+        mine.st_dev == named.st_dev)
+      break;
+    ::close(file_);
+  }
+  try {
+    previous_ = content_of(file_);
+    truncate_file(file_, 0, path);
+    write_all(file_, bytes_of(content), path);
+    sync_file(file_, path);
+  } catch (...) {
+    ::close(file_);
+    throw;
+  }
+}
+
+FileLock::~FileLock() {
+  ::unlink(path_.c_str());  // while it is held, so nobody loses a lock they have just taken
+  ::close(file_);
+}
+
+}  // namespace folio

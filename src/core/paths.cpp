@@ -1,0 +1,25 @@
+#include "core/paths.h"
+
+#include <cstdlib>
+
+#include "core/error.h"
+
+namespace folio {
+
+namespace {
+std::string variable(char const* name) {
+  char const* value = std::getenv(name);
+  return value ? value : "";
+}
+}  // namespace
+
+Path data_directory() {
+  if (std::string const own = variable("FOLIO_DATA"); !own.empty()) return own;
+  if (std::string const shared = variable("XDG_DATA_HOME"); shared.starts_with('/')) return Path(shared) / "folio";
+  std::string const home = variable("HOME");
+  check(!home.empty(), Fault::missing,
+        "the data directory cannot be found, since HOME is not set: set FOLIO_DATA to the folder that set-up filled");
+  return Path(home) / ".local/share/folio";
+}
+
+}  // namespace folio
