@@ -1,0 +1,119 @@
+#include "train/run_directory.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/json.h"
+
+namespace folio::train {
+namespace {
+
+std::string who() {
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  auto const now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  char when[32] = "";
+  std::strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", std::gmtime(&now));
+  return fmt::format("process {} on {} since {}", getpid(), host, when);
+}
+
+std::optional<int64_t> step_of(std::string const& name) {
+  constexpr std::string_view kPrefix = "step-";
+  if (name.size() < kPrefix.size() + 8 || !name.starts_with(kPrefix)) return {};
+  int64_t step = 0;
+  char const* const end = name.data() + name.size();
+  auto const [at, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
+  if (error != std::errc() || at != end) return {};
+  return step;
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(Path const& path) : path_(path) {
+  lock_ = std::make_unique<FileLock>(path / "lock", who(), "the run " + path.string());
+  if (!lock_->previous().empty())
+    notes_.push_back(fmt::format("the run was left locked by {}, which is gone: taken over", lock_->previous()));
+}
+
+RunDirectory RunDirectory::create(Path const& path, std::string const& config_toml) {
+  std::error_code error;
+  check(!std::filesystem::exists(path, error), Fault::exists,
+        "{} exists: give another --out, or continue the run in it with --resume", path.string());
+  {
+    FolderWriter folder(path);
+    write_file(folder.path() / "config.toml", config_toml);
+    make_folders(folder.path() / "checkpoints");
+    folder.commit();
+  }
+  return RunDirectory(path);
+}
+
+RunDirectory RunDirectory::open(Path const& path) {
+  check(is_run_directory(path), Fault::missing, "{} is not a run: a run has config.toml and checkpoints/",
+        path.string());
+  RunDirectory run(path);
+  int cleared = 0;
+  for (Path const& folder : {path, path / "checkpoints"})
+    for (auto const& entry : std::filesystem::directory_iterator(folder))
+      if (is_temporary(entry.path())) folio::remove_all(entry.path()), ++cleared;
+  if (cleared > 0)
+    run.notes_.push_back(fmt::format("cleared away {} unfinished save(s) of an interrupted run", cleared));
+  return run;
+}
+
+bool is_run_directory(Path const& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path / "config.toml", error) &&
+         std::filesystem::is_directory(path / "checkpoints", error);
+}
+
+Path checkpoint_path(Path const& run, int64_t step) { return run / "checkpoints" / fmt::format("step-{:08}", step); }
+Path RunDirectory::checkpoint(int64_t step) const { return checkpoint_path(path_, step); }
+
+std::vector<int64_t> checkpoint_steps(Path const& run) {
+  std::vector<int64_t> steps;
+  std::error_code error;
+  for (auto const& entry : std::filesystem::directory_iterator(run / "checkpoints", error))
+    if (auto const step = step_of(entry.path().filename().string())) steps.push_back(*step);
+  std::ranges::sort(steps);
+  return steps;
+}
+
+void RunDirectory::set_best(Best const& best) {
+  write_json(path_ / "best.json",
+             {{"format", "folio-best"}, {"version", 1}, {"step", best.step}, {"val_loss", bits_of(best.val)}});
+}
+
+std::optional<Best> read_best(Path const& run) {
+  Path const path = run / "best.json";
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return {};
+  Json const json = read_json(path);
+  Best const best{get_integer(json, "step", path.string()),
+                  from_bits(get_string(json, "val_loss", path.string()), path.string())};
+  if (!std::filesystem::is_directory(checkpoint_path(run, best.step), error)) return {};
+  return best;
+}
+
+Path preferred_checkpoint(Path const& run) {
+  if (auto const best = read_best(run)) return checkpoint_path(run, best->step);
+  auto const steps = checkpoint_steps(run);
+  check(!steps.empty(), Fault::missing, "{} has no checkpoint yet: train on with `folio train --out {} --resume auto`",
+        run.string(), run.string());
+  return checkpoint_path(run, steps.back());
+}
+
+void RunDirectory::rotate(int64_t keep) {
+  auto steps = checkpoint_steps(path_);
+  auto const best = read_best(path_);
+  steps.resize(steps.size() - std::min(steps.size(), size_t(keep)));
+  for (int64_t step : steps)
+    if (!best || best->step != step) folio::remove_all(checkpoint(step));
+}
+
+}  // namespace folio::train

@@ -1,0 +1,55 @@
+// A run directory and what lies in it:
+//
+//   config.toml                   every value of the run
+//   metrics.jsonl                 one line a step, an evaluation, a stop, a resume
+//   best.json                     which checkpoint had the lowest validation loss
+//   checkpoints/step-NNNNNNNN/    see train/checkpoint.h
+//   lock                          who is writing (process, host); held as long as a process trains here
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/file.h"
+
+namespace folio::train {
+
+struct Best {
+  int64_t step = 0;
+  double val = 0;  // mean validation loss, nats a token
+};
+
+class RunDirectory {
+ public:
+  /// A new run; Fault::exists where the path is there already. The configuration is written at once.
+  static RunDirectory create(Path const&, std::string const& config_toml);
+  /// An existing run. Locks it, and clears away what an interrupted save left (said in `notes`).
+  static RunDirectory open(Path const&);
+
+  Path const& path() const { return path_; }
+  Path config() const { return path_ / "config.toml"; }
+  Path metrics() const { return path_ / "metrics.jsonl"; }
+  Path checkpoint(int64_t step) const;  // its place, there or not
+
+  void set_best(Best const&);
+  /// Removes all but the newest `keep` and the best checkpoint.
+  void rotate(int64_t keep);
+
+  std::vector<std::string> const& notes() const { return notes_; }
+
+ private:
+  explicit RunDirectory(Path const&);
+  Path path_;
+  std::vector<std::string> notes_;
+  std::unique_ptr<FileLock> lock_;
+};
+
+bool is_run_directory(Path const&);
+std::vector<int64_t> checkpoint_steps(Path const& run);  // ascending
+Path checkpoint_path(Path const& run, int64_t step);
+std::optional<Best> read_best(Path const& run);  // none where none was evaluated, or its checkpoint is gone
+/// The best checkpoint, else the newest. Throws Fault::missing where the run has none.
+Path preferred_checkpoint(Path const& run);
+
+}  // namespace folio::train
