@@ -1,5 +1,5 @@
 // A verb of the command line: what it is called, what it takes, an example, and its flags as fields. One file a verb;
-// main.cpp has the table.
+// verbs.h declares them and main.cpp has the table.
 //
 //   int tokenize(Arguments const& arguments) {
 //     Options o;
@@ -7,6 +7,8 @@
 //     if (!parse(spec, arguments)) return 0;  // --help was shown
 //     …
 //   }
+//
+// Every verb takes --help and --quiet besides. A verb that reports has a field "json" of its own.
 #pragma once
 
 #include <string>
@@ -28,16 +30,24 @@ struct Positional {
 struct Spec {
   std::string name;
   std::string summary;       // one phrase, for the table
-  std::string details = "";  // a paragraph, wrapped by the printer
+  std::string details = "";  // paragraphs, wrapped by the printer
   std::string example;       // one command a line
   std::vector<Positional> positionals = {};
   Fields fields = {};
+  bool configurable = false;  // takes --config FILE (TOML) and --set key=value
 };
 
-/// Precedence: flag > environment (FOLIO_…) > file given with --config and --set > what the options hold. Prints the
-/// help and returns false for --help. Throws Fault::usage for what cannot be read, with "did you mean".
+/// Precedence: flag > environment (FOLIO_…) > --set key=value > file given with --config > what the options hold.
+/// Prints the help and returns false for --help. Throws Fault::usage for what cannot be read, with "did you mean".
 /// `given`, where asked for, gets the names of the fields that anything but the default has set.
 bool parse(Spec const&, Arguments const&, std::vector<std::string>* given = nullptr);
+
+/// The help of a verb, at most 80 columns wide; and the same for programs to read.
+std::string help_text(Spec const&);
+std::string help_json(Spec const&);
+
+/// The environment variable that sets a field, or empty: FOLIO_DATA is the data directory and never sets --data.
+std::string variable_of(Field const&);
 
 struct Verb {
   char const* name;
@@ -46,7 +56,12 @@ struct Verb {
 };
 std::vector<Verb> const& verbs();  // in the order of the table
 
-/// Writes a result to stdout. A reader that went away (`| head`) ends the program quietly with 0.
-void print(std::string const& text);
+/// Writes a result to stdout, at once. Where the reader has gone away (`| head`) it throws ReaderGone, which ends the
+/// program quietly with 0; other failures are Fault::io.
+void print(std::string_view text);
+struct ReaderGone {};
+
+/// `text` in lines of at most `width` columns, each begun with `indent` blanks; line ends in it are kept.
+std::string wrapped(std::string_view text, size_t indent, size_t width = 80);
 
 }  // namespace folio::cli

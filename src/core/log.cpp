@@ -47,6 +47,8 @@ void say(Level level, std::string const& sentence) {
 
 void set_quiet(bool quiet) { logger().set_level(quiet ? spdlog::level::warn : spdlog::level::info); }
 
+bool is_quiet() { return logger().level() >= spdlog::level::warn; }
+
 void set_progress_line_eraser(void (*erase)()) { erase_progress_line = erase; }
 
 }  // namespace folio

@@ -15,7 +15,8 @@ inline void say(std::string const& sentence) { say(Level::info, sentence); }
 /// steer a terminal. say() and main pass all they print through it.
 std::string printable(std::string_view text);
 
-void set_quiet(bool);                            // only warnings
+void set_quiet(bool);  // only warnings, and no progress line
+bool is_quiet();
 void set_progress_line_eraser(void (*erase)());  // called before a message, so that it does not land in a progress line
 
 }  // namespace folio

@@ -105,7 +105,7 @@ Progress::~Progress() {
 }
 
 bool Progress::due() const {
-  if (!enabled_) return false;
+  if (!enabled_ || is_quiet()) return false;
   return last_ == Clock::time_point{} ||
          Clock::now() - last_ >= (terminal_ ? Clock::duration(250ms) : Clock::duration(60s));
 }

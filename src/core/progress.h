@@ -19,7 +19,7 @@ Terminal terminal();
 
 class Progress {
  public:
-  explicit Progress(bool enabled = true);
+  explicit Progress(bool enabled = true);  // --quiet disables it too
   ~Progress();
   Progress(Progress const&) = delete;
   bool due() const;  // whether show() would print now: spare the work of making the fields

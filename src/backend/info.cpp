@@ -1,0 +1,68 @@
+#include "backend/info.h"
+
+#include <cpuid.h>
+#include <fmt/core.h>
+#include <omp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <oneapi/dnnl/dnnl.hpp>
+
+namespace folio {
+
+namespace {
+
+std::string model_name() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("model name"))
+      if (size_t const colon = line.find(": "); colon != line.npos) return line.substr(colon + 2);
+  return "unknown processor";
+}
+
+bool amx_usable() {  // tiles and both products, and the system grants the tile registers on request
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kInt8 = 1u << 25;
+  if ((d & (kBf16 | kTile | kInt8)) != (kBf16 | kTile | kInt8)) return false;
+  constexpr long kSupported = 0x1021, kTileData = 1L << 18;  // ARCH_GET_XCOMP_SUPP, XFEATURE_XTILEDATA
+  unsigned long features = 0;
+  return ::syscall(SYS_arch_prctl, kSupported, &features) == 0 && (features & kTileData) != 0;
+}
+
+Cpu look() {
+  __builtin_cpu_init();
+  Cpu cpu;
+  cpu.model = model_name();
+  cpu.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  cpu.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  cpu.avx512_bf16 = cpu.avx512 && __builtin_cpu_supports("avx512bf16");
+  cpu.amx = cpu.avx512_bf16 && amx_usable();
+  return cpu;
+}
+
+}  // namespace
+
+std::string Cpu::levels_text() const {
+  std::string text;
+  for (auto const& [has, name] :
+       {std::pair{avx2, "avx2"}, {avx512, "avx512"}, {avx512_bf16, "avx512_bf16"}, {amx, "amx"}})
+    if (has) (text += text.empty() ? "" : " ") += name;
+  return text.empty() ? "none that folio uses" : text;
+}
+
+Cpu const& cpu() {
+  static Cpu const found = look();
+  return found;
+}
+
+std::string vendor_libraries() {
+  dnnl_version_t const* v = dnnl_version();
+  return fmt::format("oneDNN {}.{}.{}", v->major, v->minor, v->patch);
+}
+
+int openmp_threads() { return omp_get_max_threads(); }
+
+}  // namespace folio

@@ -1,0 +1,126 @@
+// The program: the table of verbs, and the one place where what the library throws becomes a sentence and an exit code.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/verbs.h"
+#include "cli/version.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/log.h"
+
+namespace folio::cli {
+
+std::vector<Verb> const& verbs() {
+  static std::vector<Verb> const table = {
+      // {"name", "what it does, one phrase", function},
+  };
+  return table;
+}
+
+namespace {
+
+std::string overview() {
+  std::string out = version_line() + '\n' +
+                    wrapped(
+                        "A GPT-2 system in one program: it prepares text, trains, evaluates and generates, and its "
+                        "models load in Hugging Face transformers unchanged.",
+                        0) +
+                    "\nusage:\n  folio VERB [arguments] [flags]\n\nverbs:\n";
+  for (Verb const& verb : verbs()) out += fmt::format("  {:<14}{}\n", verb.name, verb.summary);
+  return out +
+         "\nexamples:\n"
+         "  folio train --data input.txt --out runs/first\n"
+         "  folio generate runs/first --prompt \"ROMEO:\"\n\n"
+         "folio help VERB shows a verb's flags; folio --version what it is built from.\n";
+}
+
+std::string overview_json() {
+  Json all = Json::array();
+  for (Verb const& verb : verbs()) all.push_back({{"verb", verb.name}, {"summary", verb.summary}});
+  return dump(all, 2) + '\n';
+}
+
+Verb const& verb_named(std::string const& name) {
+  std::vector<std::string> known = {"help"};
+  for (Verb const& verb : verbs()) {
+    if (name == verb.name) return verb;
+    known.push_back(verb.name);
+  }
+  std::string const near = nearest(name, known);
+  fail(Fault::usage, "there is no verb \"{}\"{} (folio help lists them)", name,
+       near.empty() ? "" : fmt::format("; did you mean {}?", near));
+}
+
+int show_help(Arguments const& arguments) {
+  bool const json = !arguments.empty() && arguments.back() == "--json";
+  size_t const names = arguments.size() - json;
+  check(names <= 1, Fault::usage, "help takes one verb: folio help VERB");
+  if (names == 1 && !arguments[0].starts_with('-'))
+    return verb_named(arguments[0]).run(json ? Arguments{"--help", "--json"} : Arguments{"--help"});
+  print(json ? overview_json() : overview());
+  return 0;
+}
+
+int run(Arguments arguments) {
+  if (arguments.empty()) return show_help({});
+  std::string const first = arguments[0];
+  arguments.erase(arguments.begin());
+  if (first == "help" || first == "--help" || first == "-h") return show_help(arguments);
+  if (first == "--version") {
+    print(version_text());
+    return 0;
+  }
+  check(first.empty() || first[0] != '-', Fault::usage,
+        "{} stands before the verb: folio VERB {} (folio help lists the verbs)", first, first);
+  return verb_named(first).run(arguments);
+}
+
+int sentence(std::string const& text, Fault fault) {
+  std::string const line = "folio: " + printable(text) + '\n';
+  std::fputs(line.c_str(), stderr);
+  return static_cast<int>(fault);
+}
+
+std::string place(Error const& e) {  // of a bug, to be reported
+  std::string const file = e.where.file_name();
+  size_t const src = file.rfind("src/");
+  return fmt::format(" (a mistake of folio's own, at {}:{}; please report it)",
+                     src == file.npos ? file : file.substr(src), e.where.line());
+}
+
+int guarded(Arguments const& arguments) {
+  try {
+    return run(arguments);
+  } catch (ReaderGone const&) {
+    return 0;
+  } catch (Error const& e) {
+    return sentence(e.fault == Fault::bug ? e.what() + place(e) : e.what(), e.fault);
+  } catch (std::bad_alloc const&) {
+    return sentence("out of memory: use a smaller model, batch or context", Fault::memory);
+  } catch (std::filesystem::filesystem_error const& e) {
+    return sentence(fmt::format("{}: {}", e.path1().string(), e.code().message()), Fault::io);
+  } catch (std::exception const& e) {
+    return sentence(fmt::format("{} (a mistake of folio's own; please report it)", e.what()), Fault::bug);
+  }
+}
+
+/// A closed stdin, stdout or stderr must not become the number of a file that is opened later.
+void occupy_standard_files() {
+  for (int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(file, F_GETFD) < 0 && ::open("/dev/null", O_RDONLY) < 0) std::_Exit(static_cast<int>(Fault::io));
+}
+
+}  // namespace
+
+}  // namespace folio::cli
+
+int main(int count, char** words) {
+  folio::cli::occupy_standard_files();
+  std::signal(SIGPIPE, SIG_IGN);
+  return folio::cli::guarded({words + (count > 0), words + count});
+}

@@ -1,0 +1,10 @@
+// The verbs, one line each; the table of them is in main.cpp.
+#pragma once
+
+#include "cli/verb.h"
+
+namespace folio::cli {
+
+// int name(Arguments const&);
+
+}  // namespace folio::cli
