@@ -1,0 +1,61 @@
+#include "train/metrics.h"
+
+#include <sys/resource.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+
+namespace folio::train {
+namespace {
+
+Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }  // JSON knows neither NaN nor ∞
+
+}  // namespace
+
+Json to_json(StepReport const& r) {
+  Json json = {
+      {"type", "step"}, {"step", r.step}, {"loss", number(r.loss)}, {"rate", r.rate}, {"norm", number(r.norm)}};
+  if (!r.accepted) json["accepted"] = false;
+  json["seconds"] = r.seconds;
+  json["tokens_per_second"] = r.tokens_per_second;
+  json["memory_bytes"] = r.memory_bytes;
+  return json;
+}
+
+Json to_json(EvalReport const& r) {
+  Json json = {{"type", "eval"}, {"step", r.step}, {"train", number(r.train)}, {"val", number(r.val)}};
+  if (std::isfinite(r.val_bits_per_byte)) json["val_bits_per_byte"] = r.val_bits_per_byte;
+  json["best"] = r.best;
+  json["seconds"] = r.seconds;
+  return json;
+}
+
+double peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return double(usage.ru_maxrss) * 1024;
+}
+
+Curve read_curve(Path const& metrics) {
+  Curve curve;
+  std::string const text = read_file(metrics);
+  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
+    Json line;
+    try {
+      line = parse_json(std::string_view(text).substr(at, end - at), metrics.string());
+    } catch (Error const&) {
+      continue;
+    }
+    auto value = [&](char const* key) {
+      return line.contains(key) && line[key].is_number() ? line[key].get<double>() : NAN;
+    };
+    if (!line.is_object() || !line.contains("type")) continue;
+    if (line["type"] == "step") curve.train.emplace_back(value("step"), value("loss"));
+    if (line["type"] == "eval") curve.val.emplace_back(value("step"), value("val"));
+  }
+  return curve;
+}
+
+}  // namespace folio::train

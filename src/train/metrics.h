@@ -1,0 +1,40 @@
+// metrics.jsonl: what happened in a run, a line an event. docs/formats.md lists the keys. `seconds`,
+// `tokens_per_second` and `memory_bytes` are of the clock and the machine; all else is the same however often a run was
+// interrupted, but for the lines of type `stop`, `resume` and `change`.
+#pragma once
+
+#include "core/json.h"
+
+namespace folio::train {
+
+struct StepReport {
+  int64_t step = 0;      // 1 for the first
+  double loss = 0;       // weighted mean over the step's counted tokens, nats
+  double rate = 0;       // learning rate
+  double norm = 0;       // of all gradients, before clipping
+  bool accepted = true;  // false: not finite, nothing was written
+  double seconds = 0;    // of training since the run began
+  double tokens_per_second = 0;
+  double memory_bytes = 0;  // peak resident memory of the process
+};
+
+struct EvalReport {
+  int64_t step = 0;              // after this step; 0: before the first
+  double train = 0, val = 0;     // mean loss, nats a token
+  double val_bits_per_byte = 0;  // NaN where the bytes are not known
+  bool best = false;
+  double seconds = 0;
+};
+
+Json to_json(StepReport const&);
+Json to_json(EvalReport const&);
+
+double peak_memory();  // bytes, of this process
+
+struct Curve {                                        // read back from a log, for drawing
+  std::vector<std::pair<double, double>> train, val;  // (step, loss)
+};
+/// Lines that are torn or of another type are passed over.
+Curve read_curve(Path const& metrics);
+
+}  // namespace folio::train
