@@ -1,0 +1,25 @@
+// The backends a test of the model runs on, each with its scalar and the error that its scalar allows.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "backend/backend.h"
+
+namespace folio::test {
+
+struct Kind {
+  char const* name;
+  std::unique_ptr<Backend> (*make)();
+  DType dtype;
+  double bound;  // of a value near 1 after a forward pass of a small model
+};
+
+inline Kind const kReference{"reference", [] { return make_reference_backend(); }, DType::f64, 1e-12};
+
+inline std::string kind_name(testing::TestParamInfo<Kind> const& info) { return info.param.name; }
+inline void PrintTo(Kind const& k, std::ostream* out) { *out << k.name; }
+
+}  // namespace folio::test
