@@ -10,8 +10,6 @@
 
 namespace folio::test {
 
-using Tokens = std::vector<int32_t>;
-
 class Reader {
  public:
   Reader(Backend& backend, model::Config const& c, DType dtype, int64_t most_rows = 0)
@@ -92,8 +90,8 @@ class Decoder {
     };
     lay_out(), arena_.allocate(reader.backend()), lay_out();
   }
-  int add() { return done.emplace_back(), cache->add(); }
-  int fork(int s) { return done.push_back(Tokens(done[s])), cache->fork(s); }
+  int add() { return hold(cache->add(), {}); }
+  int fork(int s) { return hold(cache->fork(s), Tokens(done[s])); }
   void take_back(int s, int64_t n) { done[s].resize(done[s].size() - n), cache->truncate(s, int64_t(done[s].size())); }
 
   /// One ragged call: for each piece the logits (new tokens, V).
@@ -124,6 +122,12 @@ class Decoder {
   std::vector<Tokens> done;  // what each sequence holds
 
  private:
+  int hold(int s, Tokens tokens) {  // the number of a removed sequence may come back
+    if (size_t(s) >= done.size()) done.resize(s + 1);
+    done[s] = std::move(tokens);
+    return s;
+  }
+
   Reader& reader_;
   Arena arena_{"cache"};
   model::Acts acts_;

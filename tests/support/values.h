@@ -10,6 +10,8 @@
 
 namespace folio::test {
 
+using Tokens = std::vector<int32_t>;
+
 template <class T>
 std::vector<T> host(Backend& backend, Tensor const& t) {
   std::vector<T> v(t.size());
