@@ -48,9 +48,11 @@ template <class T>
 T read_number(std::string_view text, std::string const& origin, char const* expected) {
   std::string_view digits = text;
   if (digits.size() > 1 && digits[0] == '+' && digits[1] != '-') digits.remove_prefix(1);
-  if constexpr (std::is_unsigned_v<T>)
-    check(digits.empty() || digits[0] != '-' || digits.find_first_not_of("-0123456789") != digits.npos, Fault::value,
-          "{}: {} is out of range: expected at least 0", origin, shown(text));
+  if constexpr (std::is_unsigned_v<T>) {
+    bool const negative =
+        digits.size() > 1 && digits[0] == '-' && digits.find_first_not_of("0123456789", 1) == digits.npos;
+    check(!negative, Fault::value, "{}: {} is out of range: expected at least 0", origin, shown(text));
+  }
   T value{};
   auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (error == std::errc::invalid_argument || end != digits.data() + digits.size()) unreadable(origin, text, expected);
