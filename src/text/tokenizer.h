@@ -13,6 +13,8 @@
 
 namespace folio::text {
 
+inline constexpr std::string_view kEndOfText = "<|endoftext|>";
+
 enum class Specials {  // what `<|endoftext|>` in a text means
   as_text,             // ten ordinary characters or so: text from outside never makes a special token
   as_token,            // the special token
@@ -29,7 +31,8 @@ class Tokenizer {
   virtual std::optional<int32_t> end_of_text() const = 0;
   virtual std::vector<Attachment> files() const = 0;  // what load_tokenizer and Hugging Face read back
 
-  std::string decode(std::span<int32_t const> ids) const;
+  std::string decode(std::span<int32_t const> ids) const;  // throws Fault::content where an id is not in 0 … V − 1
+  std::string fingerprint() const;  // 32 hex digits, of every token's bytes: ids of equal ones mean the same
 };
 
 /// "gpt2": the vocabulary that set-up placed in the data directory; else a directory with tokenizer.json,
