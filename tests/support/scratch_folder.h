@@ -1,0 +1,44 @@
+// A folder that is there as long as the object lives, and the error that a piece of code throws.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace folio::test {
+
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string name =
+        (std::filesystem::temp_directory_path() / "folio test XXXXXX").string();  // a blank in every path
+    check(mkdtemp(name.data()) != nullptr, Fault::io, "no folder could be made at {}", name);
+    path_ = name;
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchFolder(ScratchFolder const&) = delete;
+  Path const& path() const { return path_; }
+  Path operator/(std::string const& name) const { return path_ / name; }
+
+ private:
+  Path path_;
+};
+
+/// What f throws; the test fails where it throws nothing, or not an Error.
+template <class F>
+Error error_of(F f) {
+  try {
+    f();
+  } catch (Error const& e) {
+    return e;
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return Error(Fault::bug, "");
+}
+
+}  // namespace folio::test
