@@ -1,0 +1,62 @@
+// A model directory, as Hugging Face transformers writes and reads one: config.json, model.safetensors (or the shards
+// that model.safetensors.index.json lists) and the tokenizer's files. A checkpoint of a run is a model directory too.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+
+#include "model/config_json.h"
+#include "model/safetensors.h"
+#include "model/weights.h"
+
+namespace folio::model {
+
+class ModelDirectory {
+ public:
+  /// Reads config.json and the headers of the tensors, and checks that they fit one another: every tensor that the
+  /// shape needs, each with its shape, and no other (masks that old versions of transformers stored are passed over).
+  /// Names may begin with "transformer." or not. Throws Fault::missing or Fault::content.
+  explicit ModelDirectory(Path const&);
+
+  Path const& path() const { return path_; }
+  ModelInfo const& info() const { return info_; }
+  Config const& config() const { return info_.config; }
+  std::string dtype() const;      // of the stored tensors: "F32", or "F32, BF16"
+  uint64_t stored_bytes() const;  // of all tensors
+
+  /// Fills the masters from F32, F16, BF16 or F64 and prepares the weights. Their config is this one's, but for
+  /// dropout.
+  void load(Backend&, Weights const&) const;
+
+ private:
+  struct Place {  // where a tensor of the model lies
+    SafetensorsFile const* file;
+    StoredTensor const* tensor;
+  };
+  void open_files();
+  void add_tensors(SafetensorsFile const&, std::map<std::string, std::string> const* shard_of);
+  void check_layers() const;
+  void check_tensors();
+  void check_zero(std::string const& name) const;
+  void check_tied_head() const;
+
+  Path path_;
+  ModelInfo info_;
+  std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  std::map<std::string, Place> tensors_;  // by name, without the prefix
+};
+
+/// Writes config.json, model.safetensors (the masters' dtype, Hugging Face's names and layouts, zero biases where the
+/// model has none) and the attachments into `folder`, which exists: a FolderWriter's path(), so that the directory is
+/// there whole or not at all. Afterwards transformers' GPT2LMHeadModel and GPT2Model load it as it is.
+void save_model(Path const& folder, Backend&, Weights const&, ModelInfo info,
+                std::span<Attachment const> attachments = {});
+
+/// manifest.json: size and XXH3-128 of every other file of the folder, written last.
+void write_manifest(Path const& folder);
+
+/// Throws Fault::content naming the first file that is missing or differs; Fault::missing where there is no manifest.
+void verify_manifest(Path const& folder);
+
+}  // namespace folio::model
