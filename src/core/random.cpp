@@ -14,7 +14,10 @@ uint64_t random_below(uint64_t key, Domain domain, uint32_t third, uint64_t inde
     uint64_t const draw = uint64_t{words[pair]} << 32 | words[pair + 1];
     if (draw < limit) return draw % n;
   }
-  return words[0] % n;  // two refusals in a row: under n² / 2¹²⁸
+  // Two refusals, as rare as n² / 2¹²⁸: the remainder of all 128 bits.
+  unsigned __int128 all = 0;
+  for (uint32_t word : words) all = all << 32 | word;
+  return static_cast<uint64_t>(all % n);
 }
 
 }  // namespace folio
