@@ -17,7 +17,8 @@ namespace folio::cli {
 
 std::vector<Verb> const& verbs() {
   static std::vector<Verb> const table = {
-      // {"name", "what it does, one phrase", function},
+      {"tokenize", "turn text into token ids", tokenize},
+      {"detokenize", "turn token ids into text", detokenize},
   };
   return table;
 }

@@ -5,6 +5,7 @@
 
 namespace folio::cli {
 
-// int name(Arguments const&);
+int tokenize(Arguments const&);
+int detokenize(Arguments const&);
 
 }  // namespace folio::cli
