@@ -9,7 +9,8 @@ namespace {
 volatile sig_atomic_t caught = 0;
 
 void on_signal(int) {
-  if (caught++) _exit(1);
+  if (caught) _exit(1);
+  caught = 1;
 }
 
 }  // namespace
