@@ -122,6 +122,8 @@ T required(std::optional<T> value, std::string const& key, std::string const& na
 Json parse_json(std::string_view text, std::string const& name, JsonLimits limits) {
   check(text.size() <= limits.bytes, Fault::content, "{} holds {} bytes; the limit for JSON here is {}", name,
         text.size(), limits.bytes);
+  check(text.find('\0') == text.npos, Fault::content, "{} is not JSON: it has a zero byte",
+        name);  // an end to nlohmann's eyes
   Builder builder(name, limits);
   bool const whole = Json::sax_parse(text.begin(), text.end(), &builder);
   check(whole, Fault::content, "{} is not JSON", name);

@@ -49,6 +49,8 @@ TEST(Json, RefusesWhatIsNotJson) {
   for (std::string const text :
        {"{} x", "[1,]", "{'a':1}", "[01]", "[1e999]", "nan", "[\"\x80\"]", "[\"\n\"]", "// a\n1"})
     EXPECT_EQ(thrown_by([&] { parse_json(text, "x"); }).fault, static_cast<int>(Fault::content)) << text;
+  for (std::string const& text : {std::string("{}\0", 3), std::string("{}\0{}", 5), std::string("[1\0]", 4)})
+    expect_fault(Fault::content, {"zero byte"}, [&] { parse_json(text, "x"); });
   std::string const long_token = "[\"" + std::string(1 << 20, 'x');
   EXPECT_LT(thrown_by([&] { parse_json(long_token, "x"); }).sentence.size(), 500u);
   expect_fault(Fault::content, {"the limit"}, [] { parse_json("[1,2,3]", "x", {.bytes = 6}); });
