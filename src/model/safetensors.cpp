@@ -24,11 +24,14 @@ struct StoredType {
   std::optional<DType> dtype;  // folio's, where it has one
 };
 constexpr StoredType kTypes[] = {
-    {"BOOL", 8, {}},           {"U8", 8, DType::u8},    {"I8", 8, {}},           {"F8_E5M2", 8, {}},
-    {"F8_E4M3", 8, {}},        {"F8_E8M0", 8, {}},      {"F4", 4, {}},           {"F6_E2M3", 6, {}},
-    {"F6_E3M2", 6, {}},        {"I16", 16, {}},         {"U16", 16, {}},         {"F16", 16, DType::f16},
-    {"BF16", 16, DType::bf16}, {"I32", 32, DType::i32}, {"U32", 32, {}},         {"F32", 32, DType::f32},
-    {"C64", 64, {}},           {"F64", 64, DType::f64}, {"I64", 64, DType::i64}, {"U64", 64, {}},
+    {"BOOL", 8, {}},         {"U8", 8, DType::u8},    {"I8", 8, {}},
+    {"F4", 4, {}},           {"F6_E2M3", 6, {}},      {"F6_E3M2", 6, {}},
+    {"F8_E5M2", 8, {}},      {"F8_E4M3", 8, {}},      {"F8_E8M0", 8, {}},
+    {"F8_E4M3FNUZ", 8, {}},  {"F8_E5M2FNUZ", 8, {}},  {"I16", 16, {}},
+    {"U16", 16, {}},         {"F16", 16, DType::f16}, {"BF16", 16, DType::bf16},
+    {"I32", 32, DType::i32}, {"U32", 32, {}},         {"F32", 32, DType::f32},
+    {"I64", 64, DType::i64}, {"U64", 64, {}},         {"F64", 64, DType::f64},
+    {"C64", 64, {}},
 };
 StoredType const* type_named(std::string const& name) {
   for (StoredType const& t : kTypes)

@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "backend/backend.h"
+#include "core/json.h"
 #include "model/safetensors.h"
 #include "tests/support/scratch_folder.h"
 
@@ -216,6 +219,12 @@ TEST_F(Safetensors, HalvesAndBfloatsConvertExactlyAtAnyAddress) {
   }
 }
 
+std::string hex(Bytes bytes) {
+  std::string out;
+  for (std::byte b : bytes) out += fmt::format("{:02x}", std::to_integer<int>(b));
+  return out;
+}
+
 struct Stored {  // some tensors in a backend's memory
   Stored() : backend(make_reference_backend()) {
     for (int pass = 0; pass < 2; ++pass) {
@@ -297,6 +306,43 @@ TEST_F(Safetensors, AFileWithoutAllItsDataIsNeverCommitted) {
     EXPECT_THROW(file.commit(), Error);
   }
   EXPECT_FALSE(std::filesystem::exists(p));
+}
+
+// Reads every file of FOLDER/theirs and says what is in it, or that it is refused; writes FOLDER/ours.safetensors.
+TEST_F(Safetensors, AnswersTheOracle) {
+  char const* const folder = std::getenv("FOLIO_SAFETENSORS_ORACLE");
+  if (folder == nullptr)
+    GTEST_SKIP() << "tests/oracles/safetensors_oracle.py asks this test by FOLIO_SAFETENSORS_ORACLE";
+  Json answers = Json::object();
+  for (auto const& entry : std::filesystem::directory_iterator(Path(folder) / "theirs")) {
+    Json answer = Json::object();
+    try {
+      SafetensorsFile const file(entry.path());
+      for (StoredTensor const& t : file.tensors()) {
+        Json said = {{"dtype", t.dtype}, {"shape", t.shape}, {"bytes", hex(file.bytes(t))}};
+        if (t.dtype == "F16" || t.dtype == "BF16" || t.dtype == "F32" || t.dtype == "F64") {
+          std::vector<double> values(static_cast<size_t>(t.count));
+          file.read(t, 0, std::span(values));
+          said["values"] = hex(std::as_bytes(std::span(values)));
+        }
+        answer["tensors"][t.name] = said;
+      }
+      answer["metadata"] = file.metadata();
+    } catch (Error const& e) {
+      ASSERT_EQ(e.fault, Fault::content) << e.what();
+      answer["error"] = e.what();
+    }
+    answers[entry.path().filename().string()] = answer;
+  }
+  write_json(Path(folder) / "answers.json", answers);
+  Stored mine;
+  mine.fill();
+  save_tensors(Path(folder) / "ours.safetensors", mine.list, *mine.backend,
+               {{"format", "pt"}, {"note", "\"\n\xc3\xbc"}});
+  Json bytes = Json::object();
+  for (NamedTensor const& n : mine.list)
+    bytes[n.name] = hex(Bytes(static_cast<std::byte const*>(n.tensor.data), n.tensor.bytes()));
+  write_json(Path(folder) / "ours.json", bytes);
 }
 
 }  // namespace
