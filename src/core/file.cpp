@@ -146,6 +146,18 @@ void FileWriter::write(Bytes bytes) {
   else buffer_.append(reinterpret_cast<char const*>(bytes.data()), bytes.size());
 }
 
+void FileWriter::overwrite(uint64_t offset, Bytes bytes) {
+  check(!temporary_.empty() && offset <= size_ && bytes.size() <= size_ - offset,
+        "{}: {} bytes at {} are not there to be overwritten", final_.string(), bytes.size(), offset);
+  flush();
+  auto const seek = [&](uint64_t to) {
+    if (::lseek(file_, static_cast<off_t>(to), SEEK_SET) < 0) fail_call("write", final_, errno);
+  };
+  seek(offset);
+  write_all(file_, bytes, final_);
+  seek(size_);
+}
+
 void FileWriter::flush() {
   write_all(file_, bytes_of(buffer_), final_);
   buffer_.clear();

@@ -58,6 +58,8 @@ class FileWriter {
   FileWriter(FileWriter const&) = delete;
   void write(Bytes);  // buffered
   void write(std::string_view text) { write(bytes_of(text)); }
+  /// Bytes already written, again: a header whose counts are known at the end. Not for a pipe.
+  void overwrite(uint64_t offset, Bytes);
   uint64_t size() const { return size_; }
   void commit();  // replaces what has the name
 
