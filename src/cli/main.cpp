@@ -19,6 +19,8 @@ std::vector<Verb> const& verbs() {
   static std::vector<Verb> const table = {
       {"tokenize", "turn text into token ids", tokenize},
       {"detokenize", "turn token ids into text", detokenize},
+      {"info", "what a file or folder is; where things are kept", info},
+      {"doctor", "what this machine offers, and what is missing", doctor},
   };
   return table;
 }

@@ -7,5 +7,7 @@ namespace folio::cli {
 
 int tokenize(Arguments const&);
 int detokenize(Arguments const&);
+int info(Arguments const&);
+int doctor(Arguments const&);
 
 }  // namespace folio::cli

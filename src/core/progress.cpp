@@ -72,7 +72,9 @@ Terminal terminal() {
   t.is_terminal = ::isatty(STDERR_FILENO) == 1;
   t.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   std::string_view const term = variable("TERM");
-  t.colour = t.is_terminal && variable("NO_COLOR").empty() && !term.empty() && term != "dumb";
+  bool const wanted = variable("NO_COLOR").empty() && !term.empty() && term != "dumb";
+  t.colour = wanted && t.is_terminal;
+  t.out_colour = wanted && t.out_is_terminal;
   std::string locale;
   for (char const* name : {"LC_ALL", "LC_CTYPE", "LANG"})
     if (locale.empty()) locale = variable(name);

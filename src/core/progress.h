@@ -12,6 +12,7 @@ struct Terminal {                // of stderr (and stdout, where it says so)
   bool is_terminal = false;      // stderr
   bool out_is_terminal = false;  // stdout
   bool colour = false;           // NO_COLOR unset, TERM not dumb, a terminal
+  bool out_colour = false;       // the same for stdout
   bool utf8 = false;             // by LC_ALL, LC_CTYPE, LANG
   int width = 80;                // columns
 };

@@ -1,0 +1,186 @@
+// folio doctor: what this machine offers and what is missing, a line each. A warning leaves folio able to do its main
+// job; something broken does not, and gives exit code 1.
+#include <nlohmann/json.hpp>
+
+#include "backend/info.h"
+#include "cli/machine.h"
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/json.h"
+#include "core/paths.h"
+#include "core/progress.h"
+#include "text/tokenizer.h"
+
+namespace folio::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+enum class State { ok, warning, broken };
+
+struct Finding {
+  State state;
+  std::string name, words;
+  Json values = Json::object();
+};
+using Findings = std::vector<Finding>;
+
+void cores(Findings& out, Machine const& m) {
+  std::string words = fmt::format("{} of {} usable", m.usable_cores, m.cores);
+  if (m.usable_cores < m.cores) words += " (affinity)";
+  if (m.core_quota) words += fmt::format(", a container's quota of {:.1f}", *m.core_quota);
+  Json values = {{"online", m.cores}, {"usable", m.usable_cores}};
+  if (m.core_quota) values["quota"] = *m.core_quota;
+  out.push_back({State::ok, "cores", words, values});
+
+  int const threads = openmp_threads();
+  double const most = std::min<double>(m.usable_cores, m.core_quota.value_or(m.usable_cores));
+  bool const many = threads > most + 0.5;
+  out.push_back({many ? State::warning : State::ok,
+                 "threads",
+                 many ? fmt::format("{} by OpenMP, more than the {:.1f} cores granted: give --threads {} or set "
+                                    "OMP_NUM_THREADS",
+                                    threads, most, std::max(1, static_cast<int>(most)))
+                      : fmt::format("{} by OpenMP", threads),
+                 {{"openmp", threads}}});
+}
+
+void memory(Findings& out, Machine const& m) {
+  std::string words = fmt::format("{}, {} free", format_bytes(static_cast<double>(m.memory)),
+                                  format_bytes(static_cast<double>(m.free_memory)));
+  Json values = {{"bytes", m.memory}, {"free", m.free_memory}};
+  uint64_t free = m.free_memory;
+  if (m.memory_limit) {
+    uint64_t const used = m.memory_in_limit.value_or(0);
+    free = std::min(free, *m.memory_limit - std::min(used, *m.memory_limit));
+    words += fmt::format(", a container's limit of {} ({} used)", format_bytes(static_cast<double>(*m.memory_limit)),
+                         format_bytes(static_cast<double>(used)));
+    values["limit"] = *m.memory_limit;
+    values["used_of_limit"] = used;
+  }
+  constexpr uint64_t kLittle = uint64_t{1} << 30;
+  if (free < kLittle) words += "; under 1 GiB is left: small models only";
+  out.push_back({free < kLittle ? State::warning : State::ok, "memory", words, values});
+}
+
+void processor(Findings& out) {
+  Cpu const& c = cpu();
+  Json const values = {
+      {"model", c.model}, {"avx2", c.avx2}, {"avx512", c.avx512}, {"avx512_bf16", c.avx512_bf16}, {"amx", c.amx}};
+  out.push_back(c.avx2 ? Finding{State::ok, "processor", c.model + ": " + c.levels_text(), values}
+                       : Finding{State::broken, "processor",
+                                 c.model + ": no AVX2 and FMA, which the CPU backend needs: use --device reference",
+                                 values});
+}
+
+constexpr char const* kGetData = "run scripts/get-data, which places them there";
+constexpr char const* kPlaysHash =
+    "9df7adaff638d823dc55699bb068bc38";  // XXH3-128 of the plays one behind the other, by name
+constexpr size_t kPlays = 38;
+
+Finding vocabulary(Path const& data) {
+  std::error_code ignored;
+  std::string const path = (data / "gpt2").string();
+  if (!fs::exists(data / "gpt2", ignored))
+    return {State::warning, "GPT-2 vocabulary", fmt::format("not in {}: {}", path, kGetData), {{"there", false}}};
+  try {
+    int64_t const vocab = text::load_tokenizer("gpt2")->vocab();
+    return {State::ok, "GPT-2 vocabulary", fmt::format("whole, {} tokens", vocab), {{"there", true}, {"whole", true}}};
+  } catch (Error const& e) {
+    return {State::broken, "GPT-2 vocabulary", e.what(), {{"there", true}, {"whole", false}}};
+  }
+}
+
+Finding plays(Path const& data) {
+  std::error_code ignored;
+  Path const folder = data / "shakespeare";
+  if (!fs::exists(folder, ignored))
+    return {State::warning, "plays", fmt::format("not in {}: {}", folder.string(), kGetData), {{"there", false}}};
+  std::vector<Path> files;
+  for (auto const& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().extension() == ".txt") files.push_back(entry.path());
+  std::ranges::sort(files);
+  Hasher hasher;
+  for (Path const& file : files) hasher.add(read_file(file, uint64_t{16} << 20));
+  bool const whole = files.size() == kPlays && hasher.hex() == kPlaysHash;
+  Json const values = {{"there", true}, {"whole", whole}, {"files", files.size()}};
+  if (whole) return {State::ok, "plays", fmt::format("whole, {} of Shakespeare", files.size()), values};
+  return {State::broken, "plays",
+          fmt::format("{} are not those that set-up makes: remove that folder, then {}", folder.string(), kGetData),
+          values};
+}
+
+void data(Findings& out) {
+  Path folder;
+  try {
+    folder = data_directory();
+  } catch (Error const& e) {
+    out.push_back({State::warning, "data directory", e.what()});
+    return;
+  }
+  std::error_code ignored;
+  bool const there = fs::is_directory(folder, ignored);
+  out.push_back({there ? State::ok : State::warning,
+                 "data directory",
+                 there ? folder.string() : folder.string() + " does not exist yet: run scripts/get-data",
+                 {{"path", folder.string()}, {"there", there}}});
+  if (!there) return;
+  out.push_back(vocabulary(folder));
+  out.push_back(plays(folder));
+}
+
+Findings look() {
+  Findings out;
+  Machine const machine = look_at_machine();
+  processor(out);
+  cores(out, machine);
+  memory(out, machine);
+  out.push_back({State::ok, "libraries", vendor_libraries()});
+  out.push_back({State::ok, "CUDA", "not built in: the CPU does all", {{"built_in", false}}});
+  data(out);
+  return out;
+}
+
+std::string text_of(Finding const& finding, bool colour) {
+  static constexpr char const* kMarks[] = {"[ok]", "[!] ", "[x] "};
+  static constexpr char const* kColours[] = {"\x1b[32m", "\x1b[33m", "\x1b[31m"};
+  auto const state = static_cast<size_t>(finding.state);
+  std::string const mark = colour ? fmt::format("{}{}\x1b[0m", kColours[state], kMarks[state]) : kMarks[state];
+  constexpr size_t kColumn = 23;
+  return fmt::format("{} {:<16}  {}", mark, finding.name, wrapped(finding.words, kColumn).substr(kColumn));
+}
+
+Json json_of(Findings const& findings, bool healthy) {
+  static constexpr char const* kStates[] = {"ok", "warning", "broken"};
+  Json checks = Json::array();
+  for (Finding const& f : findings) {
+    Json one = {{"name", f.name}, {"state", kStates[static_cast<size_t>(f.state)]}, {"text", f.words}};
+    one.update(f.values);
+    checks.push_back(one);
+  }
+  return {{"healthy", healthy}, {"checks", checks}};
+}
+
+}  // namespace
+
+int doctor(Arguments const& arguments) {
+  bool json = false;
+  Spec const spec{.name = "doctor",
+                  .summary = "what this machine offers, and what is missing",
+                  .details =
+                      "Cores, memory, instruction sets, threads, and whether the data that set-up places are "
+                      "whole. Exit code 1 where something that folio needs is broken; a warning [!] is none.",
+                  .example = "folio doctor\nfolio doctor --json",
+                  .fields = {{"json", &json, "print one JSON object"}}};
+  if (!parse(spec, arguments)) return 0;
+  Findings const findings = look();
+  bool const healthy = std::ranges::none_of(findings, [](Finding const& f) { return f.state == State::broken; });
+  std::string out;
+  for (Finding const& finding : findings) out += text_of(finding, terminal().out_colour);
+  print(json ? dump(json_of(findings, healthy), 2) + '\n' : out);
+  return healthy ? 0 : static_cast<int>(Fault::failed);
+}
+
+}  // namespace folio::cli

@@ -1,0 +1,171 @@
+// folio info: what a file or folder is and which verb takes it; without a path, where things are kept.
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/kind.h"
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/paths.h"
+#include "core/progress.h"
+#include "model/config_json.h"
+#include "model/sizes.h"
+#include "report/table.h"
+#include "text/tokenizer.h"
+#include "train/run_directory.h"
+
+namespace folio::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Facts {
+  std::string words;  // "4 layers, …"; empty where there is no more to say
+  Json values = Json::object();
+};
+
+std::string plural(int64_t n, char const* one, char const* many) {
+  return fmt::format("{} {}", report::grouped(n), n == 1 ? one : many);
+}
+
+Facts facts_of_model(Path const& path) {
+  model::Config const c = model::read_config(path / "config.json").config;
+  int64_t const parameters = model::count_parameters(c).total();
+  return {fmt::format("GPT-2 of {}, {}, {} channels, context {}, vocabulary {}: {} parameters",
+                      plural(c.layers, "layer", "layers"), plural(c.heads, "head", "heads"), c.channels, c.context,
+                      report::grouped(c.vocab), report::grouped(parameters)),
+          {{"layers", c.layers},
+           {"heads", c.heads},
+           {"channels", c.channels},
+           {"context", c.context},
+           {"vocab", c.vocab},
+           {"parameters", parameters},
+           {"tokenizer", text::has_tokenizer(path)}}};
+}
+
+Facts facts_of_run(Path const& path) {
+  auto const steps = train::checkpoint_steps(path);
+  if (steps.empty()) return {"no checkpoint yet", {{"checkpoints", 0}}};
+  Facts facts = facts_of_model(train::preferred_checkpoint(path));
+  std::string words = fmt::format(
+      "{}, newest of step {}", plural(static_cast<int64_t>(steps.size()), "checkpoint", "checkpoints"), steps.back());
+  facts.values["checkpoints"] = steps.size();
+  facts.values["newest"] = steps.back();
+  if (auto const best = train::read_best(path)) {
+    words += fmt::format(", best of step {} (val {:.3f})", best->step, best->val);
+    facts.values["best"] = best->step;
+    facts.values["best_val"] = best->val;
+  }
+  facts.words = words + "; " + facts.words;
+  return facts;
+}
+
+Facts facts_of_tokenizer(Path const& path) {
+  auto const tokenizer = text::load_tokenizer(path.string());
+  return {fmt::format("{} tokens", report::grouped(tokenizer->vocab())), {{"vocab", tokenizer->vocab()}}};
+}
+
+Facts facts_of_file(Path const& path) {
+  uint64_t const bytes = fs::file_size(path);
+  return {format_bytes(static_cast<double>(bytes)), {{"bytes", bytes}}};
+}
+
+Facts facts_of(Kind kind, Path const& path) {
+  switch (kind) {
+    case Kind::model:
+    case Kind::checkpoint:
+      return facts_of_model(path);
+    case Kind::run:
+      return facts_of_run(path);
+    case Kind::tokenizer:
+      return facts_of_tokenizer(path);
+    case Kind::shard:
+    case Kind::ids:
+    case Kind::weights:
+    case Kind::text:
+    case Kind::bytes:
+      return facts_of_file(path);
+    default:
+      return {};
+  }
+}
+
+void tell(Path const& path, bool json) {
+  Kind const kind = what_is(path);
+  check(kind != Kind::missing, Fault::missing, "{} does not exist: check the path", path.string());
+  KindWords const& words = words_for(kind);
+  Facts facts = facts_of(kind, path);
+  std::vector<std::string> verbs;
+  for (char const* verb : words.verbs) verbs.push_back(fmt::format(fmt::runtime(verb), path.string()));
+  if (json) {
+    Json all = {{"path", path.string()}, {"kind", words.name}, {"use", verbs}};
+    all.update(facts.values);
+    return print(dump(all, 2) + '\n');
+  }
+  std::string const what =
+      fmt::format("{} is {}{}{}", path.string(), words.noun, facts.words.empty() ? "" : ": ", facts.words);
+  print(wrapped(what, 0) + (verbs.empty() ? "" : "  " + fmt::format("{}", fmt::join(verbs, "\n  ")) + '\n'));
+}
+
+struct Holding {
+  std::string name, words;
+  int64_t files = 0;
+  uint64_t bytes = 0;
+};
+
+Holding holding(Path const& folder, char const* words) {
+  Holding h{folder.string(), words};
+  std::error_code error;
+  for (auto const& entry :
+       fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error))
+    if (entry.is_regular_file(error)) {
+      ++h.files;
+      h.bytes += entry.file_size(error);
+    }
+  return h;
+}
+
+void tell_places(bool json) {
+  Path const data = data_directory();
+  std::vector<Holding> const holdings = {holding(data / "gpt2", "the GPT-2 vocabulary"),
+                                         holding(data / "shakespeare", "plays of Shakespeare")};
+  if (json) {
+    Json all = {{"data", data.string()}, {"holds", Json::array()}};
+    for (Holding const& h : holdings)
+      all["holds"].push_back({{"path", h.name}, {"what", h.words}, {"files", h.files}, {"bytes", h.bytes}});
+    return print(dump(all, 2) + '\n');
+  }
+  std::string out = "data directory: " + data.string() + '\n';
+  for (Holding const& h : holdings)
+    out += h.files == 0 ? fmt::format("  {}: not there; scripts/get-data places {} there\n", h.name, h.words)
+                        : fmt::format("  {}: {}, {}: {}\n", h.name, plural(h.files, "file", "files"),
+                                      format_bytes(static_cast<double>(h.bytes)), h.words);
+  print(out +
+        wrapped("Nothing else is kept anywhere: data, runs and models lie where --out puts them. Removing the data "
+                "directory removes all that set-up placed; FOLIO_DATA names another.",
+                0));
+}
+
+}  // namespace
+
+int info(Arguments const& arguments) {
+  bool json = false;
+  std::vector<std::string> paths;
+  Spec const spec{.name = "info",
+                  .summary = "what a file or folder is; where things are kept",
+                  .details =
+                      "With a path: what it is, and the verbs that take it. Without: the data directory and what "
+                      "it holds.",
+                  .example = "folio info\nfolio info runs/first",
+                  .positionals = {{"PATH", &paths, "a file or folder", 0, 1}},
+                  .fields = {{"json", &json, "print one JSON object"}}};
+  if (!parse(spec, arguments)) return 0;
+  if (paths.empty()) tell_places(json);
+  else tell(paths[0], json);
+  return 0;
+}
+
+}  // namespace folio::cli

@@ -1,0 +1,112 @@
+#include "cli/machine.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/file.h"
+
+namespace folio::cli {
+
+namespace {
+
+std::string first_line(Path const& path) {
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+std::optional<uint64_t> number(std::string const& text) {
+  uint64_t value = 0;
+  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end == text.data()) return {};
+  return value;
+}
+
+/// This process' control groups and those above them, innermost first; a limit may stand on any.
+std::vector<Path> groups(std::string const& controller, Path const& root) {
+  std::ifstream in("/proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {  // "0::/a/b", or in version 1 "4:cpu,cpuacct:/a/b"
+    size_t const first = line.find(':'), second = line.find(':', first + 1);
+    if (second == line.npos) continue;
+    std::string const names = ',' + line.substr(first + 1, second - first - 1) + ',';
+    if (controller.empty() ? names != ",," : names.find(',' + controller + ',') == names.npos) continue;
+    std::vector<Path> found;
+    for (Path part = Path(line.substr(second + 1)).relative_path();; part = part.parent_path()) {
+      found.push_back(root / part);
+      if (part.empty()) return found;
+    }
+  }
+  return {root};
+}
+
+std::optional<double> core_quota() {
+  std::optional<double> least;
+  auto const keep = [&](std::string const& quota, std::string const& period) {
+    auto const q = number(quota), p = number(period);
+    if (q && p && *p > 0) least = std::min(least.value_or(1e9), static_cast<double>(*q) / static_cast<double>(*p));
+  };
+  for (Path const& group : groups("", "/sys/fs/cgroup")) {
+    std::istringstream line(first_line(group / "cpu.max"));  // "max 100000"
+    std::string quota, period;
+    line >> quota >> period;
+    keep(quota, period);
+  }
+  for (Path const& group : groups("cpu", "/sys/fs/cgroup/cpu"))  // version 1; −1 is none
+    keep(first_line(group / "cpu.cfs_quota_us"), first_line(group / "cpu.cfs_period_us"));
+  return least;
+}
+
+void look_at_limit(Machine& machine) {
+  auto const keep = [&](Path const& limit_file, Path const& use_file) {
+    auto const limit = number(first_line(limit_file));
+    if (!limit || *limit >= std::max(machine.memory, uint64_t{1})) return;  // "max", or more than there is
+    if (machine.memory_limit && *machine.memory_limit <= *limit) return;
+    machine.memory_limit = limit;
+    machine.memory_in_limit = number(first_line(use_file));
+  };
+  for (Path const& group : groups("", "/sys/fs/cgroup")) keep(group / "memory.max", group / "memory.current");
+  for (Path const& group : groups("memory", "/sys/fs/cgroup/memory"))
+    keep(group / "memory.limit_in_bytes", group / "memory.usage_in_bytes");
+}
+
+int usable_cores(int online) {
+  for (int most = std::max(online, 1024); most <= 1 << 20; most *= 2) {  // EINVAL: the set is too small for this kernel
+    cpu_set_t* const set = CPU_ALLOC(most);
+    if (!set) break;
+    size_t const bytes = CPU_ALLOC_SIZE(most);
+    int const count = ::sched_getaffinity(0, bytes, set) == 0 ? CPU_COUNT_S(bytes, set) : 0;
+    CPU_FREE(set);
+    if (count > 0) return count;
+  }
+  return online;
+}
+
+}  // namespace
+
+Machine look_at_machine() {
+  Machine machine;
+  machine.cores = static_cast<int>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+  machine.usable_cores = usable_cores(machine.cores);
+  machine.core_quota = core_quota();
+  std::ifstream in("/proc/meminfo");
+  for (std::string line; std::getline(in, line);) {  // "MemTotal:       16315932 kB"
+    std::istringstream words(line);
+    std::string name;
+    uint64_t kib = 0;
+    words >> name >> kib;
+    if (name == "MemTotal:") machine.memory = kib * 1024;
+    if (name == "MemAvailable:") machine.free_memory = kib * 1024;
+  }
+  look_at_limit(machine);
+  return machine;
+}
+
+}  // namespace folio::cli
