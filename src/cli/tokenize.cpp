@@ -17,6 +17,8 @@
 namespace folio::cli {
 namespace {
 
+constexpr size_t kAtOnce = 1 << 20;  // bytes collected before they are printed
+
 struct Options {
   std::string tokenizer = "gpt2", each = "file", out;
   bool specials = false, count = false, show = false, json = false;
@@ -85,6 +87,7 @@ int tokenize(Arguments const& arguments) {
   if (!o.out.empty()) file.emplace(o.out);
   Json documents = Json::array();
   size_t total = 0;
+  std::string lines;
   for_each_document(o.files, framing(o.each), [&](Document const& d) {
     std::vector<int32_t> ids;
     try {
@@ -99,9 +102,11 @@ int tokenize(Arguments const& arguments) {
       if (!o.count && !file) entry["ids"] = ids;
       documents.push_back(std::move(entry));
     } else if (!file) {
-      print(o.count ? fmt::format("{}\n", ids.size()) : o.show ? shown(*tokenizer, ids) : joined(ids));
+      lines += o.count ? fmt::format("{}\n", ids.size()) : o.show ? shown(*tokenizer, ids) : joined(ids);
+      if (lines.size() > kAtOnce) print(std::exchange(lines, {}));
     }
   });
+  print(lines);
   if (file) file->commit();
   if (file) say(fmt::format("{}: {} ids of {} bytes each", o.out, total, width));
   if (o.json)

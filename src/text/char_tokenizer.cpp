@@ -17,6 +17,7 @@ namespace {
 
 // A symbol's number: the code point, or kCodePoints + the byte where it is not UTF-8. Ids are in this order.
 uint32_t symbol_of(Character c) { return c.valid ? c.code : kCodePoints + c.code; }
+uint32_t place_of(Character c) { return c.valid ? 256 + c.code : c.code; }  // in a table that is short for most texts
 
 std::string bytes_of_symbol(uint32_t symbol) {
   std::string out;
@@ -32,9 +33,9 @@ class CharTokenizer final : public Tokenizer {
   explicit CharTokenizer(std::vector<std::string> const& tokens) : tokens_(tokens) {
     for (int32_t id = 0; id < tokens_.size(); ++id) {
       auto const bytes = tokens_.at(id);
-      auto const symbol = symbol_of(read_character(bytes.data(), bytes.data() + bytes.size()));
-      if (symbol >= ids_.size()) ids_.resize(symbol + 1, kUnknown);
-      ids_[symbol] = id;
+      auto const place = place_of(read_character(bytes.data(), bytes.data() + bytes.size()));
+      if (place >= ids_.size()) ids_.resize(place + 1, kUnknown);
+      ids_[place] = id;
     }
   }
 
@@ -48,8 +49,8 @@ class CharTokenizer final : public Tokenizer {
     ids.reserve(bytes.size());
     for (char const *at = bytes.data(), *end = at + bytes.size(); at < end;) {
       auto const c = read_character(at, end);
-      auto const symbol = symbol_of(c);
-      auto const id = symbol < ids_.size() ? ids_[symbol] : kUnknown;
+      auto const place = place_of(c);
+      auto const id = place < ids_.size() ? ids_[place] : kUnknown;
       check(id != kUnknown, Fault::content,
             "byte {} of the text is {}, which is none of the {} characters that this tokenizer was made from",
             at - bytes.data(), id == kUnknown ? shown(c) : "", vocab());
@@ -64,7 +65,7 @@ class CharTokenizer final : public Tokenizer {
  private:
   static constexpr int32_t kUnknown = -1;
   TokenBytes tokens_;
-  std::vector<int32_t> ids_;  // by symbol
+  std::vector<int32_t> ids_;  // by place
 };
 
 Json const kEachCharacter = {
@@ -133,7 +134,7 @@ std::unique_ptr<Tokenizer> read_char_json(Json const& j, std::string const& orig
   for (auto const& [key, value] : vocabulary.items()) {
     auto bytes = bytes_of_key(key);
     check(!bytes.empty(), Fault::content, "{}: {} is not one character", origin, visible(key));
-    check(value.is_number_unsigned() && value.get<uint64_t>() < tokens.size(), Fault::content,
+    check(value.is_number_integer() && value.get<uint64_t>() < tokens.size(), Fault::content,
           "{}: the id of {} is {}; the ids of {} characters must be 0 … {}", origin, visible(key),
           dump(value).substr(0, 40), tokens.size(), tokens.size() - 1);
     auto& token = tokens[value.get<uint64_t>()];
