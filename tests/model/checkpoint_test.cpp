@@ -5,10 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <bit>
-#include <fstream>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/formula_weights.h"
+#include "tests/support/reader.h"
 #include "tests/support/scratch_folder.h"
 
 namespace folio::model {
@@ -316,6 +317,43 @@ TEST_F(Directory, AManifestNamesWhatIsDamagedOrMissing) {
   other["files"]["../x"] = other["files"]["vocab.json"];
   write_json(model / "manifest.json", other);
   refused("not the name of a file");
+}
+
+// Of a model directory, in f64: logits of the sequence 1, 8, 15, … of T tokens, or the sentence of its refusal.
+void answer(Path const& model, Path const& answer) {
+  try {
+    ModelDirectory const d(model);
+    auto const backend = make_reference_backend();
+    test::Reader reader(*backend, d.config(), DType::f64);
+    d.load(*backend, reader.weights());
+    test::Tokens tokens(static_cast<size_t>(d.config().context));
+    for (size_t t = 0; t < tokens.size(); ++t) tokens[t] = int32_t(int64_t(7 * t + 1) % d.config().vocab);
+    write_json(answer, Json{{"logits", reader.full(tokens).logits}});
+  } catch (Error const& e) {
+    write_json(answer, Json{{"error", e.what()}});
+  }
+}
+
+// Writes models into FOLDER/ours for transformers to load, and reads those of FOLDER/theirs.
+TEST_F(Directory, AnswersTransformers) {
+  char const* const asked = std::getenv("FOLIO_CHECK_TRANSFORMERS");
+  if (asked == nullptr) GTEST_SKIP() << "tools/check_transformers.py asks this test by FOLIO_CHECK_TRANSFORMERS";
+  Path const folder = asked;
+  for (DType dtype : {DType::f32, DType::f64})
+    for (bool bias : {true, false})
+      for (bool tied : {true, false}) {
+        Config c = small(bias, tied);
+        c.channels = 16, c.vocab = 31, c.context = 12;
+        Model m(c, dtype);
+        test::set_formula_weights(*m.backend, m.weights, 5, 4);
+        Path const model = folder / "ours" /
+                           fmt::format("{} {} {}", name_of(dtype), bias ? "bias" : "plain", tied ? "tied" : "untied");
+        make_folders(model);
+        save_model(model, *m.backend, m.weights, {.end_of_text = 30});
+        answer(model, model.string() + ".json");
+      }
+  for (auto const& entry : std::filesystem::directory_iterator(folder / "theirs"))
+    if (entry.is_directory()) answer(entry.path(), entry.path().string() + ".json");
 }
 
 }  // namespace
