@@ -73,12 +73,9 @@ Dataset::Dataset(Path const& path, std::optional<int64_t> vocab) : path_(path), 
       open_prepared();
       return;
     case Kind::tokens:
-      if (!is_folder(path))
-        open_plain({{"train", path}});
-      else if (is_there(path / "val.bin"))
-        open_plain({{"train", path / "train.bin"}, {"val", path / "val.bin"}});
-      else
-        open_plain({{"train", path / "train.bin"}});
+      if (!is_folder(path)) open_plain({{"train", path}});
+      else if (is_there(path / "val.bin")) open_plain({{"train", path / "train.bin"}, {"val", path / "val.bin"}});
+      else open_plain({{"train", path / "train.bin"}});
       return;
     case Kind::text:
       fail(Fault::content, "{} is text, not tokens: folio prepare {} --out DATA makes tokens of it", path.string(),

@@ -205,8 +205,7 @@ Fields fields(PrepareOptions& o) {
        &o.val_by,
        "hold out the end of the text, or whole documents drawn by the seed",
        {.choices = {"tail", "documents"}}},
-      {"val-files", &o.val_files,
-       "hold out this text (file or folder), whole, in place of a fraction; may be repeated"},
+      {"val-files", &o.val_files, "hold out this text (file or folder), whole, in place of a fraction"},
       {"separator", &o.separator,
        "what divides a file into documents, such as '<|endoftext|>' or '\\n\\n'; without it a file is one"},
       {"seed", &o.seed, "draws the documents that are held out", {.min = 0, .max = below_2_to_63, .below_max = true}},
@@ -220,7 +219,10 @@ Manifest prepare(std::vector<std::string> const& names, Path const& out, Prepare
   FolderWriter folder(out);
   Path const spool = folder.path() / "spool";  // texts that can be read once only
   make_folders(spool);
-  Texts texts{list_sources(names, o.val_files, spool), separator, 0, progress};
+  auto const copied = [&](uint64_t bytes) {
+    if (progress) progress({"copying", bytes, 0});
+  };
+  Texts texts{list_sources(names, o.val_files, spool, copied), separator, 0, progress};
   for (Source const& s : texts.sources) {
     std::error_code error;
     auto const size = std::filesystem::file_size(s.path, error);

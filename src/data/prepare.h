@@ -31,8 +31,8 @@ struct PrepareOptions {
 Fields fields(PrepareOptions&);
 
 struct PrepareProgress {
-  char const* doing;  // reading, encoding
-  uint64_t bytes, of;
+  char const* doing;   // copying (of stdin), reading, encoding
+  uint64_t bytes, of;  // 0: not known
 };
 
 /// Writes the directory `out`, whole or not at all, from `texts`: files, folders of .txt files, "-" for stdin. Says

@@ -44,17 +44,9 @@ std::ifstream open_text(Path const& path, std::string const& name) {
   return in;
 }
 
-Path copy_to(Path const& spool, size_t number, std::istream& in, std::string const& name) {
-  Path const path = spool / fmt::format("text-{}", number);
-  FileWriter out(path);
-  read_pieces(in, name, [&](std::string_view piece) { out.write(piece); });
-  out.commit();
-  return path;
-}
-
 class Lister {
  public:
-  explicit Lister(Path const& spool) : spool_(spool) {}
+  Lister(Path const& spool, std::function<void(uint64_t)> const& copied) : spool_(spool), copied_(copied) {}
 
   void add(std::string const& text, bool val) {
     if (text == "-") return add_stream(std::cin, "stdin", val);
@@ -91,10 +83,18 @@ class Lister {
 
   void add_stream(std::istream& in, std::string const& name, bool val) {
     check(seen_.try_emplace(name, sources.size()).second, Fault::value, "{} is given twice: it can be read once", name);
-    sources.push_back({copy_to(spool_, sources.size(), in, name), name, val});
+    Path const path = spool_ / fmt::format("text-{}", sources.size());
+    FileWriter out(path);
+    read_pieces(in, name, [&](std::string_view piece) {
+      out.write(piece);
+      if (copied_) copied_(out.size());
+    });
+    out.commit();
+    sources.push_back({path, name, val});
   }
 
-  Path spool_;
+  Path const& spool_;
+  std::function<void(uint64_t)> const& copied_;
   std::map<Path, size_t> seen_;  // place in sources
 };
 
@@ -134,8 +134,8 @@ std::vector<Path> find_texts(Path const& folder) {
 }
 
 std::vector<Source> list_sources(std::vector<std::string> const& texts, std::vector<std::string> const& val,
-                                 Path const& spool) {
-  Lister lister(spool);
+                                 Path const& spool, std::function<void(uint64_t)> const& copied) {
+  Lister lister(spool, copied);
   for (std::string const& text : texts) lister.add(text, false);
   for (std::string const& text : val) lister.add(text, true);
   return std::move(lister.sources);

@@ -21,10 +21,10 @@ struct Source {
 std::vector<Path> find_texts(Path const& folder);
 
 /// Files, folders and "-" in the order given; those of `val` are marked, wherever else they are named. What is no
-/// regular file (stdin, a pipe) is first copied into `spool`, for it is read twice. Throws Fault::missing,
-/// Fault::content (a folder without texts), Fault::value (a file given twice).
+/// regular file (stdin, a pipe) is first copied into `spool`, for it is read twice; `copied` gets the bytes so far.
+/// Throws Fault::missing, Fault::content (a folder without texts), Fault::value (a file given twice).
 std::vector<Source> list_sources(std::vector<std::string> const& texts, std::vector<std::string> const& val,
-                                 Path const& spool);
+                                 Path const& spool, std::function<void(uint64_t)> const& copied = {});
 
 /// Hands out a file's documents in pieces of any length: `text` for each piece, `end` behind each document, which may
 /// have been empty. `separator`, where it is not empty, stands between documents and belongs to none.
