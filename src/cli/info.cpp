@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "core/paths.h"
 #include "core/progress.h"
+#include "data/manifest.h"
 #include "model/config_json.h"
 #include "model/sizes.h"
 #include "report/table.h"
@@ -63,6 +64,19 @@ Facts facts_of_run(Path const& path) {
   return facts;
 }
 
+Facts facts_of_data(Path const& path) {
+  data::Manifest const m = data::read_manifest(path);
+  Facts facts{fmt::format("tokenizer {}, vocabulary {}", m.tokenizer, report::grouped(static_cast<int64_t>(m.vocab))),
+              {{"tokenizer", m.tokenizer}, {"vocab", m.vocab}}};
+  for (data::SplitEntry const& split : m.splits) {
+    facts.words +=
+        fmt::format("; {}: {} in {}", split.name, plural(static_cast<int64_t>(split.tokens), "token", "tokens"),
+                    plural(static_cast<int64_t>(split.documents), "document", "documents"));
+    facts.values[split.name] = {{"tokens", split.tokens}, {"documents", split.documents}};
+  }
+  return facts;
+}
+
 Facts facts_of_tokenizer(Path const& path) {
   auto const tokenizer = text::load_tokenizer(path.string());
   return {fmt::format("{} tokens", report::grouped(tokenizer->vocab())), {{"vocab", tokenizer->vocab()}}};
@@ -80,6 +94,8 @@ Facts facts_of(Kind kind, Path const& path) {
       return facts_of_model(path);
     case Kind::run:
       return facts_of_run(path);
+    case Kind::data:
+      return facts_of_data(path);
     case Kind::tokenizer:
       return facts_of_tokenizer(path);
     case Kind::shard:

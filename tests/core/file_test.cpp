@@ -14,7 +14,7 @@
 
 using namespace folio;
 using folio::test::expect_fault;
-using folio::test::TemporaryFolder;
+using folio::test::ScratchFolder;
 using folio::test::thrown_by;
 
 namespace {
@@ -47,7 +47,7 @@ void write_in_pieces(Path const& path, std::string const& content) {
 }  // namespace
 
 TEST(FileWriter, WritesWhatItWasGivenInPiecesOfAnySize) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   for (size_t size : {size_t{0}, size_t{1}, size_t{1} << 20, (size_t{1} << 20) + 1, size_t{7} << 20}) {
     std::string const content = megabytes(8).substr(0, size);
     write_in_pieces(folder / "a", content);
@@ -57,7 +57,7 @@ TEST(FileWriter, WritesWhatItWasGivenInPiecesOfAnySize) {
 }
 
 TEST(FileWriter, EachCallThatFailsLeavesTheOldFileOrTheNewAndNoTemporary) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   std::string const old_content = "the old content", new_content = megabytes(3);
   size_t calls = 0;
   {
@@ -83,20 +83,20 @@ TEST(FileWriter, EachCallThatFailsLeavesTheOldFileOrTheNewAndNoTemporary) {
 }
 
 TEST(FileWriter, AFullDiskIsNamedWithAdvice) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   Hook const hook(1, ENOSPC);
   expect_fault(Fault::io, {"cannot write", "No space left on device", "free some space"},
                [&] { write_file(folder / "a", "x"); });
 }
 
 TEST(FileWriter, WithoutCommitNothingStays) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   { FileWriter(folder / "a").write("half"); }
   EXPECT_TRUE(folder.names().empty());
 }
 
 TEST(FileWriter, KeepsToTheUmaskAndToLinks) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   mode_t const mask = ::umask(022);
   write_file(folder / "a", "1");
   ::umask(mask);
@@ -110,7 +110,7 @@ TEST(FileWriter, KeepsToTheUmaskAndToLinks) {
 }
 
 TEST(FileWriter, RefusesAFolderAndAMissingParent) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   expect_fault(Fault::exists, {"is a folder"}, [&] { write_file(folder.path(), "x"); });
   expect_fault(Fault::io, {"nowhere/a", "make the folder first"}, [&] { write_file(folder / "nowhere/a", "x"); });
   write_file("/dev/null", "x");  // written as it is, not replaced
@@ -118,7 +118,7 @@ TEST(FileWriter, RefusesAFolderAndAMissingParent) {
 }
 
 TEST(FileWriter, TakesANameWithoutAFolderAndAVeryLongOne) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   Path const before = std::filesystem::current_path();
   std::filesystem::current_path(folder.path());
   write_file("bare", "x");
@@ -132,7 +132,7 @@ TEST(FileWriter, TakesANameWithoutAFolderAndAVeryLongOne) {
 }
 
 TEST(FolderWriter, EachCallThatFailsLeavesNoFolder) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   auto const make = [&] {
     FolderWriter out(folder / "deep/checkpoint");
     write_file(out.path() / "weights", "w");
@@ -161,7 +161,7 @@ TEST(FolderWriter, EachCallThatFailsLeavesNoFolder) {
 }
 
 TEST(FolderWriter, RefusesAnExistingFolderEvenIfItCameMeanwhile) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   FolderWriter out(folder / "a/");
   std::filesystem::create_directory(folder / "a");
   expect_fault(Fault::exists, {"has come to exist"}, [&] { out.commit(); });
@@ -169,7 +169,7 @@ TEST(FolderWriter, RefusesAnExistingFolderEvenIfItCameMeanwhile) {
 }
 
 TEST(Temporaries, AreRecognisedAndNothingElseIs) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   FolderWriter const out(folder / "step-00000010");
   EXPECT_TRUE(is_temporary(out.path())) << out.path();
   for (char const* name : {"step-00000010", ".hidden", ".a.tmp-", ".a.tmp-1", ".a.tmp-1-x", "a.tmp-1-2", ".tmp-1-2"})
@@ -178,7 +178,7 @@ TEST(Temporaries, AreRecognisedAndNothingElseIs) {
 }
 
 TEST(AppendFile, GrowsByLinesAndIsCutToWhatIsKept) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   {
     AppendFile log(folder / "log");
     log.write_line("one");
@@ -197,7 +197,7 @@ TEST(AppendFile, GrowsByLinesAndIsCutToWhatIsKept) {
 }
 
 TEST(FileLock, RefusesASecondHolderAndNamesTheFirst) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   {
     FileLock const lock(folder / "lock", "process 12 on host a", "the run");
     EXPECT_EQ(lock.previous(), "");
@@ -210,7 +210,7 @@ TEST(FileLock, RefusesASecondHolderAndNamesTheFirst) {
 }
 
 TEST(FileLock, TakesOverFromAProcessThatDied) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   pid_t const child = ::fork();
   if (child == 0) {
     FileLock const lock(folder / "lock", "the dead", "the run");
@@ -224,7 +224,7 @@ TEST(FileLock, TakesOverFromAProcessThatDied) {
 }
 
 TEST(Reading, SaysWhatIsWrong) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   write_file(folder / "a", "12345");
   expect_fault(Fault::missing, {"nothing", "does not exist"}, [&] { read_file(folder / "nothing"); });
   expect_fault(Fault::missing, {"does not exist"}, [&] { read_file(folder / "a/b"); });
@@ -237,7 +237,7 @@ TEST(Reading, SaysWhatIsWrong) {
 }
 
 TEST(Reading, MapsAndStreams) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   std::string const content = megabytes(3);
   write_file(folder / "a", content);
   write_file(folder / "empty", "");
@@ -253,7 +253,7 @@ TEST(Reading, MapsAndStreams) {
 }
 
 TEST(Folders, AreMadeAndRemovedWhole) {
-  TemporaryFolder const folder;
+  ScratchFolder const folder;
   make_folders(folder / "a/b/c");
   make_folders(folder / "a/b/c/");
   write_file(folder / "a/b/c/file", "x");

@@ -86,7 +86,7 @@ TEST(Json, ReadsMembersOrSaysWhatIsWrong) {
 }
 
 TEST(Json, FilesAndInvalidUtf8) {
-  folio::test::TemporaryFolder const folder;
+  folio::test::ScratchFolder const folder;
   Json const json = {{"a", {1, 2}}, {"text", "caf\xe9"}};
   write_json(folder / "a.json", json);
   EXPECT_EQ(get_string(read_json(folder / "a.json"), "text", "a"), "caf\xef\xbf\xbd");

@@ -1,8 +1,7 @@
-// A folder of a test's own, and what is thrown, for tests of files and of messages.
+// What is thrown, for tests of files and of messages.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <string>
@@ -10,35 +9,11 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "tests/support/scratch_folder.h"
 
 namespace folio::test {
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "folio-test-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp failed in " + name);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(TemporaryFolder const&) = delete;
-  Path const& path() const { return path_; }
-  Path operator/(char const* name) const { return path_ / name; }
-
-  std::vector<std::string> names() const {  // sorted
-    std::vector<std::string> found;
-    for (auto const& entry : std::filesystem::directory_iterator(path_))
-      found.push_back(entry.path().filename().string());
-    std::ranges::sort(found);
-    return found;
-  }
-
- private:
-  Path path_;
-};
+using TemporaryFolder = ScratchFolder;
 
 struct Thrown {
   int fault = 0;  // 0: nothing was thrown

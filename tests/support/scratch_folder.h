@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "core/error.h"
 #include "core/file.h"
 
@@ -24,6 +27,13 @@ class ScratchFolder {
   ScratchFolder(ScratchFolder const&) = delete;
   Path const& path() const { return path_; }
   Path operator/(std::string const& name) const { return path_ / name; }
+  std::vector<std::string> names() const {  // of what lies in it, sorted
+    std::vector<std::string> found;
+    for (auto const& entry : std::filesystem::directory_iterator(path_))
+      found.push_back(entry.path().filename().string());
+    std::sort(found.begin(), found.end());
+    return found;
+  }
 
  private:
   Path path_;
