@@ -31,21 +31,21 @@ bool amx_usable() {  // tiles and both products, and the system grants the tile 
   return ::syscall(SYS_arch_prctl, kSupported, &features) == 0 && (features & kTileData) != 0;
 }
 
-Cpu look() {
+Processor look() {
   __builtin_cpu_init();
-  Cpu cpu;
-  cpu.model = model_name();
-  cpu.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  cpu.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  cpu.avx512_bf16 = cpu.avx512 && __builtin_cpu_supports("avx512bf16");
-  cpu.amx = cpu.avx512_bf16 && amx_usable();
-  return cpu;
+  Processor p;
+  p.model = model_name();
+  p.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  p.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  p.avx512_bf16 = p.avx512 && __builtin_cpu_supports("avx512bf16");
+  p.amx = p.avx512_bf16 && amx_usable();
+  return p;
 }
 
 }  // namespace
 
-std::string Cpu::levels_text() const {
+std::string Processor::levels_text() const {
   std::string text;
   for (auto const& [has, name] :
        {std::pair{avx2, "avx2"}, {avx512, "avx512"}, {avx512_bf16, "avx512_bf16"}, {amx, "amx"}})
@@ -53,8 +53,8 @@ std::string Cpu::levels_text() const {
   return text.empty() ? "none that folio uses" : text;
 }
 
-Cpu const& cpu() {
-  static Cpu const found = look();
+Processor const& processor() {
+  static Processor const found = look();
   return found;
 }
 

@@ -6,12 +6,12 @@
 
 namespace folio {
 
-struct Cpu {
+struct Processor {
   std::string model;  // as the system names it; "unknown processor" where it does not
   bool avx2 = false, avx512 = false, avx512_bf16 = false, amx = false;  // usable: the system saves their registers too
   std::string levels_text() const;                                      // "avx2 avx512", or "none that folio uses"
 };
-Cpu const& cpu();
+Processor const& processor();
 
 std::string vendor_libraries();  // "oneDNN 2.6.3"
 int openmp_threads();            // that a parallel region gets, OMP_NUM_THREADS counted in

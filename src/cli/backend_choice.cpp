@@ -27,7 +27,7 @@ std::map<std::string, std::string> what_bits_depend_on(BackendChoice const& choi
   return {{"build", version_line()},
           {"device", choice.device},
           {"dtype", choice.dtype},
-          {"processor", cpu().levels_text()},
+          {"processor", processor().levels_text()},
           {"threads", std::to_string(choice.threads > 0 ? int(choice.threads) : openmp_threads())},
           {"libraries", vendor_libraries()}};
 }

@@ -31,7 +31,7 @@ std::string version_text() {
                   NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH, TOML_LIB_MAJOR,
                   TOML_LIB_MINOR, TOML_LIB_PATCH, dotted(XXH_versionNumber()), OpenSSL_version(OPENSSL_VERSION_STRING));
   return version_line() + '\n' + wrapped(fmt::format("compiler: {}, C++20", FOLIO_COMPILER), 2) +
-         wrapped(fmt::format("this CPU: {}: {}", cpu().model, cpu().levels_text()), 2) +
+         wrapped(fmt::format("this CPU: {}: {}", processor().model, processor().levels_text()), 2) +
          wrapped("libraries: " + libraries, 2);
 }
 
