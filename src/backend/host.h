@@ -1,0 +1,49 @@
+// What backends whose memory the host can reach have in common, written once: how a step changes StepState, which ids
+// are refused, when an element is dropped.
+#pragma once
+
+#include <cmath>
+
+#include "backend/backend.h"
+
+namespace folio {
+
+inline StepState& step_state(Tensor const& t) { return *reinterpret_cast<StepState*>(t.as<unsigned char>()); }
+
+inline void begin(StepState& s, StepInput const& input) {
+  s.input = input;
+  s.attempted += 1;
+  s.loss = s.norm_squared = 0;
+}
+
+inline void decide(StepState& s, DecideOptions const& o) {
+  s.norm = std::sqrt(s.norm_squared) / s.loss_scale;
+  bool const finite = std::isfinite(s.norm) && std::isfinite(s.loss);
+  bool const spike = o.spike > 0 && s.accepted > 0 && s.norm > o.spike * s.norm_mean;
+  s.accept = finite && !spike;
+  s.non_finite += !finite;
+  if (!s.accept) return;
+  s.accepted += 1;
+  s.norm_mean = s.accepted == 1 ? s.norm : 0.98 * s.norm_mean + 0.02 * s.norm;
+  s.grad_factor = clip_factor(s.norm, o.clip) / s.loss_scale;
+}
+
+struct BiasCorrection {  // 1/(1 − βᵗ), t = accepted steps
+  double m, v;
+};
+inline BiasCorrection bias_correction(StepState const& s, AdamW const& o) {
+  double const t = static_cast<double>(s.accepted);
+  return {1 / (1 - std::pow(o.beta1, t)), 1 / (1 - std::pow(o.beta2, t))};
+}
+
+inline void check_ids(char const* op, char const* what, Tensor const& ids, int64_t below) {
+  for (int64_t n = 0; n < ids.size(); ++n) {
+    int32_t const id = ids.as<int32_t>()[n];
+    check(0 <= id && id < below, "{}: {} {} at {}; 0 to {} expected", op, what, id, n, below - 1);
+  }
+}
+
+/// A random word below this drops its element: round(p · 2³²).
+inline uint64_t dropout_threshold(double rate) { return static_cast<uint64_t>(std::llround(rate * 4294967296.0)); }
+
+}  // namespace folio
