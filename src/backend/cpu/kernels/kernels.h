@@ -1,0 +1,106 @@
+// The vector loops, as plain functions on pointers and sizes: no tensor, no thread, no allocation. Each file of this
+// folder is compiled for one instruction set; another set is the same files compiled again and a choice between them.
+//
+// ld… is the distance of two rows in elements. Widths need not be multiples of anything.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace folio::cpu {
+
+inline constexpr int64_t kPanel = 16;    // columns of a panel: (K, kPanel), the right factor of a product in pieces
+inline constexpr int64_t kRows = 6;      // rows that tile() takes at most
+inline constexpr int64_t kThinRows = 4;  // rows that thin_product() takes at most
+inline constexpr int64_t kDepth = 256;   // inner dimension summed at once: see product() in cpu/linear.cpp
+
+struct DropoutKey {  // see Dropout in backend.h
+  uint64_t seed;
+  uint32_t third, fourth;  // of the counter
+  uint64_t threshold;      // a word below it drops
+  float kept;              // 1/(1 − p)
+};
+
+struct LogitSums {
+  float top;                      // the largest
+  double sum_exp, sum, weighted;  // Σ exp(z − top), Σ z, Σ exp(z − top) (z − top)
+};
+
+struct AdamFactors {
+  float beta1, beta2, one_minus_beta1, one_minus_beta2, epsilon, decay;
+  float rate, grad_factor;
+  float m_scale, v_scale;  // 1/(1 − βᵗ)
+};
+
+namespace kernels {
+
+// linear.cpp
+
+/// panel (K, kPanel) = the columns [0, columns) of b (K, …); missing columns are 0.
+void pack_panel(float* panel, float const* b, int64_t ldb, int64_t K, int64_t columns);
+/// panel (K, kPanel) = the transpose of the rows [0, columns) of b (…, K); missing rows are 0.
+void pack_panel_transposed(float* panel, float const* b, int64_t ldb, int64_t K, int64_t columns);
+
+/// c (rows, columns) = or += a · panel, where a's element (m, k) is a[m · a_row + k · a_step]; rows ≤ kRows,
+/// columns ≤ kPanel. Each element is one chain of fused multiply-adds over k in order, from 0, then added to c.
+void tile(float* c, int64_t ldc, bool add, float const* a, int64_t a_row, int64_t a_step, float const* panel,
+          int64_t rows, int64_t columns, int64_t K);
+/// c (rows, columns) += a · b, the same chain from unpacked b, for few rows. partial: (rows, columns) of scratch.
+void thin_product(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb, float* partial,
+                  int64_t rows, int64_t columns, int64_t K);
+
+void fill_rows(float* c, int64_t ldc, float const* row, int64_t rows, int64_t columns);  // row null: zeros
+/// sums (columns) += the column sums of a (rows, columns).
+void add_column_sums(float* sums, float const* a, int64_t lda, int64_t rows, int64_t columns);
+
+// norm.cpp
+
+void norm_rows(float* y, float* stats, float const* x, float const* gain, float const* bias, int64_t rows, int64_t C);
+/// dx += …; dgain (C) and dbias (C), where not null, += the sums over rows.
+void norm_rows_backward(float* dx, float* dgain, float* dbias, float const* dy, float const* x, float const* stats,
+                        float const* gain, int64_t rows, int64_t C);
+
+// elementwise.cpp
+
+void gelu(float* y, float const* x, int64_t n);
+void gelu_backward(float* dx, float const* dy, float const* x, int64_t n);  // dx may be dy
+/// dx = dy · gelu'(x) of columns [0, columns) of all rows, and sums (columns), where not null, += their column sums.
+void gelu_backward_columns(float* dx, float* sums, float const* dy, float const* x, int64_t ld, int64_t rows,
+                           int64_t columns);
+void add(float* y, float const* a, float const* b, int64_t n);
+void scale(float* y, float factor, int64_t n);
+double sum_of_squares(float const* x, int64_t n);
+/// y = mask · branch (+ x where not null) for the elements index, index + 1, …
+void dropout_add(float* y, float const* x, float const* branch, int64_t n, uint64_t index, DropoutKey const&);
+
+// attention.cpp
+
+/// s (n) becomes exp(scale · s − top), zeros up to padded; returns top, the largest scale · s, and the sum.
+float softmax_row(float* s, int64_t n, int64_t padded, float scale, float& sum);
+/// s (n) = mask · s, where element j has the dropout index `index + j`.
+void drop_row(float* s, int64_t n, uint64_t index, DropoutKey const&);
+/// s becomes mask · p, dp becomes p (mask · dp − delta) · scale, with p = exp(scale · s − lse); zeros from n to padded.
+/// No key: the mask is 1.
+void softmax_row_backward(float* s, float* dp, int64_t n, int64_t padded, float scale, float lse, float delta,
+                          DropoutKey const*, uint64_t index);
+float dot(float const* a, float const* b, int64_t n);
+/// scores (keys) = q (D) · the rows of k (keys, D).
+void score_keys(float* scores, float const* q, float const* k, int64_t keys, int64_t D);
+/// y (D) += Σ p[j] v[j] over the rows of v (keys, D), in order.
+void add_values(float* y, float const* p, float const* v, int64_t keys, int64_t D);
+
+// classifier.cpp
+
+/// z (V) becomes exp(z − top).
+LogitSums exp_row(float* z, int64_t V, bool with_sum);
+/// z (V) = factor · (z · share − smooth): the gradient but for the target's own term.
+void gradient_row(float* z, int64_t V, float share, float factor, float smooth);
+/// rank: how many of z are larger than the target's, ties by lower id. A target of −1: rank means nothing.
+LogitSums score_row(float const* z, int64_t V, int64_t target, int64_t& rank);
+
+// optimizer.cpp
+
+void adamw(float* w, float* m, float* v, float const* g, int64_t n, AdamFactors const&);
+
+}  // namespace kernels
+}  // namespace folio::cpu

@@ -1,0 +1,136 @@
+// Products: packing, the register tile, the thin product of a few rows, column sums.
+#include <algorithm>
+
+#include "backend/cpu/kernels/kernels.h"
+#include "backend/cpu/kernels/vector.h"
+
+namespace folio::cpu::kernels {
+
+void pack_panel(float* panel, float const* b, int64_t ldb, int64_t K, int64_t columns) {
+  for (int64_t k = 0; k < K; ++k)
+    for (int64_t c = 0; c < kPanel; c += kLanes)
+      store(panel + k * kPanel + c, c < columns ? load(b + k * ldb + c, columns - c) : zero());
+}
+
+void pack_panel_transposed(float* panel, float const* b, int64_t ldb, int64_t K, int64_t columns) {
+  for (int64_t c = 0; c < kPanel; c += kLanes)
+    for (int64_t k = 0; k < K; k += kLanes) {
+      Vec block[kLanes];
+      for (int64_t i = 0; i < kLanes; ++i) block[i] = c + i < columns ? load(b + (c + i) * ldb + k, K - k) : zero();
+      transpose(block);
+      for (int64_t i = 0; i < std::min(kLanes, K - k); ++i) store(panel + (k + i) * kPanel + c, block[i]);
+    }
+}
+
+namespace {
+
+template <int kCount>
+inline void tile_of(float* c, int64_t ldc, bool add, float const* a, int64_t a_row, int64_t a_step, float const* panel,
+                    int64_t columns, int64_t K) {
+  Vec sums[kCount][2];
+  for (auto& s : sums) s[0] = s[1] = zero();
+  for (int64_t k = 0; k < K; ++k, a += a_step, panel += kPanel) {
+    Vec const left = load(panel), right = load(panel + kLanes);
+#pragma GCC unroll 6
+    for (int m = 0; m < kCount; ++m) {
+      Vec const x = all(a[m * a_row]);
+      sums[m][0] = fma(x, left, sums[m][0]), sums[m][1] = fma(x, right, sums[m][1]);
+    }
+  }
+  for (int m = 0; m < kCount; ++m)
+    for (int64_t h = 0; h < 2 && h * kLanes < columns; ++h) {
+      float* const to = c + m * ldc + h * kLanes;
+      int64_t const left = columns - h * kLanes;
+      store(to, add ? load(to, left) + sums[m][h] : sums[m][h], left);
+    }
+}
+
+template <int kCount>
+inline void thin_of(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb, float* partial,
+                    int64_t columns, int64_t K) {
+  constexpr int64_t kSteps = 4;  // rows of b read side by side
+  for (int64_t k = 0; k < K; k += kSteps) {
+    int64_t const steps = std::min(kSteps, K - k);
+    bool const first = k == 0, last = k + steps == K;
+    auto const one = [&](int64_t o, auto full) {
+      int64_t const left = full ? kLanes : columns - o;
+      Vec sums[kCount], rows[kSteps];
+      for (int m = 0; m < kCount; ++m) sums[m] = first ? zero() : load(partial + m * columns + o, left);
+      for (int64_t i = 0; i < steps; ++i) rows[i] = load(b + (k + i) * ldb + o, left);
+      for (int64_t i = 0; i < steps; ++i)
+        for (int m = 0; m < kCount; ++m) sums[m] = fma(all(a[m * lda + k + i]), rows[i], sums[m]);
+      for (int m = 0; m < kCount; ++m)
+        if (last) store(c + m * ldc + o, load(c + m * ldc + o, left) + sums[m], left);
+        else store(partial + m * columns + o, sums[m], left);
+    };
+    int64_t o = 0;
+    if (steps == kSteps && !first && !last) {  // the same without the branches
+      for (; o + kLanes <= columns; o += kLanes) {
+        Vec sums[kCount], rows[kSteps];
+        for (int m = 0; m < kCount; ++m) sums[m] = load(partial + m * columns + o);
+        for (int64_t i = 0; i < kSteps; ++i) rows[i] = load(b + (k + i) * ldb + o);
+        for (int64_t i = 0; i < kSteps; ++i)
+          for (int m = 0; m < kCount; ++m) sums[m] = fma(all(a[m * lda + k + i]), rows[i], sums[m]);
+        for (int m = 0; m < kCount; ++m) store(partial + m * columns + o, sums[m]);
+      }
+    }
+    for (; o + kLanes <= columns; o += kLanes) one(o, true);
+    if (o < columns) one(o, false);
+  }
+}
+
+}  // namespace
+
+void tile(float* c, int64_t ldc, bool add, float const* a, int64_t a_row, int64_t a_step, float const* panel,
+          int64_t rows, int64_t columns, int64_t K) {
+  switch (rows) {
+    case 1:
+      return tile_of<1>(c, ldc, add, a, a_row, a_step, panel, columns, K);
+    case 2:
+      return tile_of<2>(c, ldc, add, a, a_row, a_step, panel, columns, K);
+    case 3:
+      return tile_of<3>(c, ldc, add, a, a_row, a_step, panel, columns, K);
+    case 4:
+      return tile_of<4>(c, ldc, add, a, a_row, a_step, panel, columns, K);
+    case 5:
+      return tile_of<5>(c, ldc, add, a, a_row, a_step, panel, columns, K);
+    default:
+      return tile_of<6>(c, ldc, add, a, a_row, a_step, panel, columns, K);
+  }
+}
+
+void thin_product(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb, float* partial,
+                  int64_t rows, int64_t columns, int64_t K) {
+  switch (rows) {
+    case 1:
+      return thin_of<1>(c, ldc, a, lda, b, ldb, partial, columns, K);
+    case 2:
+      return thin_of<2>(c, ldc, a, lda, b, ldb, partial, columns, K);
+    case 3:
+      return thin_of<3>(c, ldc, a, lda, b, ldb, partial, columns, K);
+    default:
+      return thin_of<4>(c, ldc, a, lda, b, ldb, partial, columns, K);
+  }
+}
+
+void fill_rows(float* c, int64_t ldc, float const* row, int64_t rows, int64_t columns) {
+  for (int64_t m = 0; m < rows; ++m)
+    for (int64_t o = 0; o < columns; o += kLanes)
+      store(c + m * ldc + o, row ? load(row + o, columns - o) : zero(), columns - o);
+}
+
+void add_column_sums(float* sums, float const* a, int64_t lda, int64_t rows, int64_t columns) {
+  constexpr int64_t kSteps = 8;
+  int64_t n = 0;
+  for (; n + kSteps <= rows; n += kSteps)
+    for (int64_t c = 0; c < columns; c += kLanes) {
+      Vec s = zero();
+      for (int64_t i = 0; i < kSteps; ++i) s = s + load(a + (n + i) * lda + c, columns - c);
+      store(sums + c, load(sums + c, columns - c) + s, columns - c);
+    }
+  for (; n < rows; ++n)
+    for (int64_t c = 0; c < columns; c += kLanes)
+      store(sums + c, load(sums + c, columns - c) + load(a + n * lda + c, columns - c), columns - c);
+}
+
+}  // namespace folio::cpu::kernels

@@ -1,0 +1,88 @@
+// Memory, scratch, copies, and the making of the backend.
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "backend/cpu/cpu.h"
+
+namespace folio::cpu {
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+
+int usable_cores() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+size_t available_memory() {  // what the system can give without swapping; unknown: no limit
+  std::ifstream file("/proc/meminfo");
+  for (std::string key, unit; file >> key;) {
+    size_t kib = 0;
+    if (!(file >> kib)) break;
+    if (key == "MemAvailable:") return kib << 10;
+    std::getline(file, unit);
+  }
+  return SIZE_MAX;
+}
+
+}  // namespace
+
+Cpu::Cpu(int threads)
+    : threads_(threads > 0 ? threads : usable_cores()),
+      poison_(std::getenv("FOLIO_POISON_MEMORY") != nullptr),
+      matmul_(threads_) {}
+
+void* Cpu::acquire(size_t bytes) {
+  size_t const align = bytes >= 2 * kHugePage ? kHugePage : Arena::kAlign;
+  size_t const whole = (bytes + align - 1) / align * align,
+               available = whole < kHugePage ? SIZE_MAX : available_memory();
+  // The system promises more than it has and kills who touches it, so ask before.
+  void* const p = whole <= available ? std::aligned_alloc(align, whole) : nullptr;
+  constexpr double kMiB = 1 << 20;
+  check(p, Fault::memory, "out of memory: {:.1f} MiB asked for{}", double(bytes) / kMiB,
+        whole > available ? fmt::format(", {:.1f} MiB available", double(available) / kMiB) : std::string());
+  if (align == kHugePage) madvise(p, whole, MADV_HUGEPAGE);  // fewer misses of the address cache; a refusal is harmless
+  divide(int64_t(whole), int64_t(kHugePage), int64_t(Arena::kAlign), [&](int64_t begin, int64_t end, int64_t) {
+    std::memset(static_cast<std::byte*>(p) + begin, poison_ ? 0xff : 0, size_t(end - begin));
+  });
+  return p;
+}
+void Cpu::release(void* p) noexcept { std::free(p); }
+
+float* Cpu::scratch(char const* op, int64_t n) const {
+  int64_t const lent = scratch_.size() / int64_t(sizeof(float));
+  check(n <= lent && scratch_.data, "{}: {} bytes of scratch needed, {} lent: plan with Limits of this call", op,
+        n * int64_t(sizeof(float)), scratch_.size());
+  return static_cast<float*>(scratch_.data);
+}
+
+void Cpu::do_upload(Tensor to, void const* from) { std::memcpy(to.data, from, to.bytes()); }
+void Cpu::do_download(void* to, Tensor from) { std::memcpy(to, from.data, from.bytes()); }
+void Cpu::do_copy(Tensor to, Tensor from) {
+  divide(int64_t(to.bytes()), 1 << 18, Arena::kAlign, [&](int64_t begin, int64_t end, int64_t) {
+    std::memcpy(static_cast<std::byte*>(to.data) + begin, static_cast<std::byte*>(from.data) + begin,
+                size_t(end - begin));
+  });
+}
+void Cpu::do_zero(Tensor t) {
+  divide(int64_t(t.bytes()), 1 << 18, Arena::kAlign, [&](int64_t begin, int64_t end, int64_t) {
+    std::memset(static_cast<std::byte*>(t.data) + begin, 0, size_t(end - begin));
+  });
+}
+
+}  // namespace folio::cpu
+
+namespace folio {
+std::unique_ptr<Backend> make_cpu_backend(int threads) {
+  check(
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), Fault::device,
+      "the cpu backend needs a processor with AVX2 and FMA, and this one has neither or one of them only: use --device "
+      "reference");
+  check(threads >= 0, Fault::value, "threads {}: 0 (all cores) or more expected", threads);
+  return std::make_unique<cpu::Cpu>(threads);
+}
+}  // namespace folio
