@@ -1,0 +1,147 @@
+// What an op refuses, and that observers hear of what it did. Each refusal is one call that is wrong in one place.
+#include "tests/backend/support.h"
+
+namespace folio::test {
+namespace {
+
+class OpContract : public OpTest {
+ protected:
+  OpContract() : rig_(candidate().make(), candidate().dtype), b(*rig_.backend) {}
+  Tensor t(Shape shape) { return rig_.real(shape, Values(shape.size(), 0.5)); }
+  Weight w(Shape shape, Uses uses = {}, bool training = true) {
+    return rig_.weight(shape, uses, Values(shape.size(), 0.5), training ? Values(shape.size(), 0.0) : Values{});
+  }
+  Tensor ids(Shape shape, int32_t id = 0) { return rig_.ids(shape, std::vector<int32_t>(size_t(shape.size()), id)); }
+  template <class F>
+  void refuses(std::string const& part, F f) {
+    try {
+      f();
+      FAIL() << "accepted; expected a sentence with '" << part << "'";
+    } catch (Error const& e) {
+      EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
+    }
+  }
+  Rig rig_;
+  Backend& b;
+};
+
+TEST_P(OpContract, ShapesThatDoNotAgreeAreRefused) {
+  Affine const layer{w({4, 6}, {.linear = true}), w({6})},
+      frozen{w({4, 6}, {.linear = true}, false), w({6}, {}, false)};
+  Tensor const x = t({3, 4}), y = t({3, 6}), x2 = t({3, 4});
+  refuses("linear:", [&] { b.linear(t({3, 5}), x, layer); });
+  refuses("linear:", [&] { b.linear(t({2, 6}), x, layer); });
+  refuses("linear: bias", [&] { b.linear(y, x, {layer.weight, w({5})}); });
+  refuses("linear_backward:", [&] { b.linear_backward(t({3, 5}), y, x, layer); });
+  refuses("lay weights out for training", [&] { b.linear_backward(x2, y, x, frozen); });
+  refuses("same memory", [&] { b.linear_backward(x, y, x, layer); });
+  refuses("linear_gelu:", [&] { b.linear_gelu(y, t({3, 5}), x, layer); });
+  refuses("same memory", [&] { b.linear_gelu(y, y, x, layer); });
+  refuses("gelu:", [&] { b.gelu(t({3, 5}), x); });
+  refuses("gelu_backward:", [&] { b.gelu_backward(x2, y, x); });
+  Affine const norm{w({4}), w({4})};
+  refuses("layer_norm: gain", [&] { b.layer_norm(t({3, 6}), {}, y, norm); });
+  refuses("layer_norm: input is (3, 3)", [&] { b.layer_norm(x2, t({3, 3}), x, norm); });
+  refuses("were not kept", [&] { b.layer_norm_backward(x2, t({3, 4}), x, {}, norm); });
+  refuses("copy:", [&] { b.copy(x, y); });
+  refuses("gather:", [&] { b.gather(t({2, 4}), x, ids({3})); });
+  Weight const wte = w({5, 4}, {.lookup = true, .head = true}), wpe = w({3, 4}, {.lookup = true});
+  refuses("embed:", [&] { b.embed(t({1, 3, 4}), ids({1, 2}), ids({1, 3}), wte, wpe); });
+  refuses("embed:", [&] { b.embed(t({1, 3, 6}), ids({1, 3}), ids({1, 3}), wte, wpe); });
+  refuses("head:", [&] { b.head(t({3, 6}), x, wte); });
+  refuses("head:", [&] { b.head(t({3, 5}), y, wte); });
+  refuses("scores are f64", [&] { b.token_loss(rig_.real_f32({3, 3}, Values(9, 0)), x, wte, ids({3})); });
+  Tensor const state = rig_.object(StepState{});
+  refuses("token weights", [&] {
+    b.classifier(t({2, 3}), x2, x, wte, {ids({1, 3}), rig_.real_f32({1, 2}, {1, 1})}, state, {});
+  });
+  refuses("adamw:", [&] { b.adamw(norm.weight, t({5}), t({5}), state, {}); });
+  refuses("begin_step:", [&] { b.begin_step(state, state); });
+}
+
+TEST_P(OpContract, AttentionKeepsItsShapes) {
+  Tensor const y = t({2, 3, 8}), qkv = t({2, 3, 24}), lse = t({2, 2, 3});
+  refuses("attention:", [&] { b.attention(y, lse, t({2, 3, 23}), {}); });
+  refuses("H a divisor of C", [&] { b.attention(y, t({2, 3, 3}), qkv, {}); });
+  refuses("in [0, 1)", [&] { b.attention(y, lse, qkv, {.rate = 1.0, .sequences = {}, .state = {}}); });
+  refuses("attention_backward:", [&] { b.attention_backward(t({2, 3, 8}), y, y, lse, qkv, {}); });
+  Tensor const rows = t({1, 2, 8}), packed = t({1, 2, 24}), pool = t({2, 3, 2, kBlock, 4});
+  Ragged const r{ids({1, 2}), rig_.ids({1, 2}, {0, 1}), rig_.ids({2}, {0, 2}), ids({1, 1})};
+  refuses("must be (2, blocks", [&] { b.cached_attention(rows, packed, t({2, 3, 2, kBlock, 5}), r); });
+  refuses("query_start", [&] {
+    b.cached_attention(rows, packed, pool, {r.tokens, r.positions, ids({3}), r.block_table});
+  });
+}
+
+TEST_P(OpContract, IdsOutOfRangeAreRefusedWhereTheHostCanRead) {
+  if (candidate().name == std::string("reference_f32") || std::string(candidate().name).starts_with("cpu")) {
+    Weight const wte = w({5, 4}, {.lookup = true}), wpe = w({3, 4}, {.lookup = true});
+    Tensor const x = t({1, 3, 4});
+    refuses("token 5", [&] { b.embed(x, ids({1, 3}, 5), ids({1, 3}), wte, wpe); });
+    refuses("token -1", [&] { b.embed_backward(x, ids({1, 3}, -1), ids({1, 3}), wte, wpe); });
+    refuses("position 3", [&] { b.embed(x, ids({1, 3}), ids({1, 3}, 3), wte, wpe); });
+    refuses("row 3", [&] { b.gather(t({2, 4}), t({3, 4}), ids({2}, 3)); });
+  }
+}
+
+TEST_P(OpContract, ObserversHearTheOpItsPlaceAndItsOutputs) {
+  std::vector<std::string> heard;
+  b.observe([&](Event const& e) {
+    heard.push_back(std::string(e.op) + " " + std::to_string(int(e.phase)) + " " + std::to_string(e.layer) + " " +
+                    e.outputs.begin()->label);
+  });
+  Tensor const x = t({2, 2}), y = rig_.output({2, 2}, "y");
+  b.gelu(y, x);
+  {
+    Backend::Scope const scope(b, Phase::backward, 7);
+    b.gelu_backward(y, x, x);
+  }
+  b.gelu(y, x);
+  b.observe({});
+  b.gelu(y, x);
+  EXPECT_EQ(heard, (std::vector<std::string>{"gelu 0 -1 y", "gelu_backward 2 7 y", "gelu 0 -1 y"}));
+}
+
+FOLIO_ON_EVERY_BACKEND(OpContract);
+
+TEST(CpuBackend, MoreMemoryThanThereIsIsRefusedWithTheAmount) {
+  try {
+    make_cpu_backend(1)->acquire(size_t{1} << 50);
+    FAIL();
+  } catch (Error const& e) {
+    EXPECT_EQ(e.fault, Fault::memory);
+    EXPECT_NE(std::string(e.what()).find("1073741824.0 MiB"), std::string::npos) << e.what();
+  }
+}
+
+TEST(CpuBackend, MemoryIsAlignedAndZeroOrNaNInTheTestMode) {
+  for (size_t const bytes : {size_t{1}, size_t{100}, size_t{9} << 20}) {
+    auto const plain = make_cpu_backend(2);
+    ::setenv("FOLIO_POISON_MEMORY", "1", 1);
+    auto const poisoned = make_cpu_backend(2);
+    ::unsetenv("FOLIO_POISON_MEMORY");
+    for (auto const& [backend, value] : {std::pair{plain.get(), 0x00}, {poisoned.get(), 0xff}}) {
+      auto* const p = static_cast<unsigned char*>(backend->acquire(bytes));
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % Arena::kAlign, 0u);
+      for (size_t const at : {size_t{0}, bytes / 2, bytes - 1}) EXPECT_EQ(p[at], value) << at << " of " << bytes;
+      backend->release(p);
+    }
+  }
+}
+
+TEST(CpuBackend, OtherTypesAreRefused) {
+  auto const backend = make_cpu_backend(1);
+  EXPECT_THROW(backend->compute_bytes({2, 2}, DType::f64, {}), Error);
+  EXPECT_THROW(backend->scratch_bytes({.dtype = DType::bf16}), Error);
+  EXPECT_THROW(make_cpu_backend(-1), Error);
+}
+
+TEST(CpuBackend, ScratchThatIsTooSmallIsRefused) {
+  Rig rig(make_cpu_backend(1), DType::f32);
+  rig.lend({.rows = 1, .context = 2, .channels = 4, .heads = 1, .vocab = 3, .chunk = 1});
+  EXPECT_THROW(rig.backend->attention(rig.output({1, 600, 64}), rig.output({1, 1, 600}), rig.output({1, 600, 192}), {}),
+               Error);
+}
+
+}  // namespace
+}  // namespace folio::test
