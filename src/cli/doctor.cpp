@@ -66,7 +66,7 @@ void memory(Findings& out, Machine const& m) {
 }
 
 void processor(Findings& out) {
-  Cpu const& c = cpu();
+  Processor const& c = folio::processor();
   Json const values = {
       {"model", c.model}, {"avx2", c.avx2}, {"avx512", c.avx512}, {"avx512_bf16", c.avx512_bf16}, {"amx", c.amx}};
   out.push_back(c.avx2 ? Finding{State::ok, "processor", c.model + ": " + c.levels_text(), values}
