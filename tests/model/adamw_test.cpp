@@ -5,6 +5,7 @@
 
 #include "tests/support/formula_weights.h"
 #include "tests/support/golden.h"
+#include "tests/support/kinds.h"
 #include "tests/support/training.h"
 
 namespace folio::test {
@@ -76,6 +77,24 @@ TEST(AdamW, HasPyTorchsWeightsAndMomentsInF64) {
     EXPECT_EQ(run.golden.tensors.size(), 4 + 3 * 3 * i) << "tensors in the file";
     std::printf("  after step %3d: largest difference %.1e of a tensor's largest value\n", step, worst);
   }
+}
+
+TEST(AdamW, HasPyTorchsLossesOnTheCpuBackendInF32) {
+  auto const backend = kCpu.make();
+  PyTorchRun run(*backend, "adamw_f32", DType::f32);
+  auto const losses = run.golden.values("losses"), norms = run.golden.values("norms");
+  ASSERT_LT(losses.back(), losses.front() / 2) << "the file's model must learn";
+  double worst = 0;
+  for (int step = 1; step <= 100; ++step) {
+    run.step(step);
+    StepState const s = run.trainer.state();
+    EXPECT_NEAR(s.loss, losses[step - 1], 1e-4) << "step " << step;
+    EXPECT_NEAR(s.norm, norms[step - 1], 5e-5 * norms[step - 1]) << "step " << step;
+    ASSERT_GT(s.norm, run.golden.number("clip")) << "clipping must be active";
+    worst = std::max(worst, std::abs(s.loss - losses[step - 1]));
+  }
+  std::printf("  100 steps, loss %.3f to %.3f, largest difference of a loss %.1e\n", losses.front(), losses.back(),
+              worst);
 }
 
 train::TrainerOptions plain_options(double clip) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,13 @@ struct Kind {
 };
 
 inline Kind const kReference{"reference", [] { return make_reference_backend(); }, DType::f64, 1e-12};
+
+inline Kind const kCpu{"cpu",
+                       [] {
+                         setenv("FOLIO_POISON_MEMORY", "1", 1);  // as the reference's: new memory is NaN
+                         return make_cpu_backend();
+                       },
+                       DType::f32, 2e-6};
 
 inline std::string kind_name(testing::TestParamInfo<Kind> const& info) { return info.param.name; }
 inline void PrintTo(Kind const& k, std::ostream* out) { *out << k.name; }

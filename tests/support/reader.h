@@ -94,24 +94,30 @@ class Decoder {
   int fork(int s) { return hold(cache->fork(s), Tokens(done[s])); }
   void take_back(int s, int64_t n) { done[s].resize(done[s].size() - n), cache->truncate(s, int64_t(done[s].size())); }
 
-  /// One ragged call: for each piece the logits (new tokens, V).
-  std::vector<std::vector<double>> feed(std::vector<std::pair<int, Tokens>> const& news) {
+  /// One ragged call: for each piece the logits (rows, V) of the rows named among its new tokens, or of all of them.
+  std::vector<std::vector<double>> feed(std::vector<std::pair<int, Tokens>> const& news,
+                                        std::vector<Tokens> const& wanted = {}) {
     Backend& backend = reader_.backend();
     std::vector<model::Piece> pieces;
     for (auto const& [s, tokens] : news) pieces.push_back({s, tokens});
     Ragged const r = cache->append(backend, pieces);
-    int64_t const N = r.tokens.size();
-    Tokens all(N);
-    std::iota(all.begin(), all.end(), 0);
-    backend.upload(rows_.slice(0, N), all.data());
+    Tokens rows;
+    int32_t first = 0;
+    for (size_t i = 0; i < news.size(); first += int32_t(news[i++].second.size()))
+      for (int32_t n = 0, all = int32_t(news[i].second.size()); n < (wanted.empty() ? all : int32_t(wanted[i].size()));
+           ++n)
+        rows.push_back(first + (wanted.empty() ? n : wanted[i][n]));
+    int64_t const R = int64_t(rows.size());
+    backend.upload(rows_.slice(0, R), rows.data());
     Tensor const hidden = infer(backend, reader_.weights(), acts_, r, cache->pool);
-    head(backend, reader_.weights(), acts_, logits_.slice(0, N), hidden, rows_.slice(0, N));
-    auto const got = values(backend, logits_.slice(0, N));
+    head(backend, reader_.weights(), acts_, logits_.slice(0, R), hidden, rows_.slice(0, R));
+    auto const got = values(backend, logits_.slice(0, R));
     std::vector<std::vector<double>> result;
     size_t at = 0;
-    for (auto const& [s, tokens] : news) {
+    for (size_t i = 0; i < news.size(); ++i) {
+      auto const& [s, tokens] = news[i];
       done[s].insert(done[s].end(), tokens.begin(), tokens.end());
-      size_t const n = tokens.size() * reader_.config().vocab;
+      size_t const n = (wanted.empty() ? tokens.size() : wanted[i].size()) * reader_.config().vocab;
       result.emplace_back(got.begin() + at, got.begin() + at + n);
       at += n;
     }

@@ -1,0 +1,105 @@
+// The cpu backend against the reference in f64: loss and every gradient of whole models, with dropout, masked targets,
+// token weights, label smoothing and accumulation; whatever the threads; and with the same bits each time.
+#include "tests/support/formula_weights.h"
+#include "tests/support/kinds.h"
+#include "tests/support/training.h"
+
+namespace folio::test {
+namespace {
+
+struct Case {
+  char const* name;
+  int64_t layers, heads, channels, vocab, length, batch, accumulate;
+  bool bias, tied;
+  double dropout;
+  model::Recompute recompute;
+};
+void PrintTo(Case const& c, std::ostream* out) { *out << c.name; }
+
+constexpr auto kNone = model::Recompute::none;
+Case const kCases[] = {
+    {"plain", 2, 4, 64, 101, 24, 3, 2, true, true, 0, kNone},
+    {"untied_without_bias", 2, 4, 64, 101, 24, 3, 2, false, false, 0, kNone},
+    {"dropout", 2, 4, 64, 101, 24, 3, 2, true, true, 0.2, kNone},
+    {"odd_sizes", 3, 3, 51, 67, 37, 2, 3, true, true, 0.1, kNone},
+    {"one_token", 1, 1, 16, 17, 1, 5, 1, true, false, 0.1, kNone},
+    {"long_context", 1, 2, 32, 33, 300, 1, 2, true, true, 0.1, kNone},
+    {"recompute_mlp", 2, 4, 64, 101, 24, 3, 2, true, true, 0.2, model::Recompute::mlp},
+    {"recompute_block", 2, 4, 64, 101, 24, 3, 2, true, true, 0.2, model::Recompute::block},
+};
+
+struct Result {
+  std::vector<std::string> names;
+  std::vector<std::vector<double>> gradients;
+  std::vector<double> losses;  // of the last micro-batch
+  double loss;
+};
+
+Result run(Backend& backend, Case const& c, DType dtype) {
+  train::TrainerOptions const o{.config = {.layers = c.layers,
+                                           .heads = c.heads,
+                                           .channels = c.channels,
+                                           .vocab = c.vocab,
+                                           .context = c.length,
+                                           .bias = c.bias,
+                                           .tied = c.tied,
+                                           .dropout = {c.dropout, c.dropout, c.dropout, c.dropout}},
+                                .dtype = dtype,
+                                .batch = c.batch,
+                                .accumulate = c.accumulate,
+                                .length = c.length,
+                                .chunk = 7,
+                                .recompute = c.recompute,
+                                .seed = 3,
+                                .decay = {},
+                                .adamw = {},
+                                .decide = {},
+                                .classifier = {.label_smoothing = 0.05}};
+  train::Trainer t(backend, o);
+  set_formula_weights(backend, t.weights(), 8, 2);
+  t.accumulate(batch(c.batch * c.accumulate, c.length, c.vocab), 0);
+  Result r{{}, {}, values(backend, t.acts().losses[0]), t.state().loss};
+  for_each(t.weights(), [&](std::string const& name, Weight const& w, model::Spec const&) {
+    r.names.push_back(name), r.gradients.push_back(values(backend, w.grad));
+  });
+  return r;
+}
+
+class CpuModel : public testing::TestWithParam<Case> {};
+
+TEST_P(CpuModel, HasTheReferencesLossAndEveryGradient) {
+  auto const cpu = kCpu.make(), reference = kReference.make();
+  Result const got = run(*cpu, GetParam(), DType::f32), expected = run(*reference, GetParam(), DType::f64);
+  EXPECT_NEAR(got.loss, expected.loss, 1e-6 * expected.loss);
+  EXPECT_LE(worst_error(got.losses, expected.losses, 1), 1e-5);
+  double worst = 0;
+  for (size_t i = 0; i < got.names.size(); ++i) {
+    double const e = tensor_error(got.gradients[i], expected.gradients[i]);
+    EXPECT_LE(e, 1e-5) << got.names[i];
+    worst = std::max(worst, e);
+  }
+  std::printf("  loss differs by %.1e, a gradient by %.1e of its tensor's largest\n",
+              std::abs(got.loss - expected.loss), worst);
+}
+
+TEST_P(CpuModel, DoesNotDependOnTheNumberOfThreads) {
+  auto const one = make_cpu_backend(1), three = make_cpu_backend(3);
+  Result const a = run(*one, GetParam(), DType::f32), b = run(*three, GetParam(), DType::f32);
+  EXPECT_NEAR(a.loss, b.loss, 1e-6 * b.loss);
+  for (size_t i = 0; i < a.names.size(); ++i)
+    EXPECT_LE(tensor_error(a.gradients[i], b.gradients[i]), 1e-5) << a.names[i];
+}
+
+TEST_P(CpuModel, HasTheSameBitsEachTime) {
+  auto const one = kCpu.make(), two = kCpu.make();
+  Result const a = run(*one, GetParam(), DType::f32), b = run(*two, GetParam(), DType::f32);
+  EXPECT_EQ(a.loss, b.loss);
+  EXPECT_EQ(a.losses, b.losses);
+  EXPECT_TRUE(a.gradients == b.gradients);
+}
+
+INSTANTIATE_TEST_SUITE_P(, CpuModel, testing::ValuesIn(kCases),
+                         [](auto const& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace folio::test
