@@ -20,6 +20,7 @@ std::vector<Verb> const& verbs() {
       {"tokenize", "turn text into token ids", tokenize},
       {"detokenize", "turn token ids into text", detokenize},
       {"prepare", "turn text into token shards, divided into train and val", prepare},
+      {"inspect", "a model's shape, tensors and parameters by part", inspect},
       {"info", "what a file or folder is; where things are kept", info},
       {"doctor", "what this machine offers, and what is missing", doctor},
   };

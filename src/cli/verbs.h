@@ -8,6 +8,7 @@ namespace folio::cli {
 int tokenize(Arguments const&);
 int detokenize(Arguments const&);
 int prepare(Arguments const&);
+int inspect(Arguments const&);
 int info(Arguments const&);
 int doctor(Arguments const&);
 

@@ -133,6 +133,7 @@ std::unique_ptr<Tokenizer> make_bpe_tokenizer(BpeParts parts, std::string const&
     is_added[a.id] = true;
   }
   std::unordered_map<std::string_view, uint32_t> ids;
+  ids.reserve(V);
   for (size_t id = 0; id < V; ++id) {
     if (is_added[id]) continue;
     check(!parts.tokens[id].empty(), Fault::content, "{}: token {} is empty", origin, id);
@@ -148,6 +149,7 @@ std::unique_ptr<Tokenizer> make_bpe_tokenizer(BpeParts parts, std::string const&
     byte_ids[byte] = found->second;
   }
   std::unordered_set<uint64_t> pairs;
+  pairs.reserve(parts.merges.size());
   for (size_t rank = 0; rank < parts.merges.size(); ++rank) {
     auto const [left, right, result] = parts.merges[rank];
     check(left < V && right < V && result < V, Fault::content, "{}: merge {} names an id beyond {}", origin, rank,

@@ -1,0 +1,164 @@
+// folio inspect: the shape of a model, its tensors, and where its parameters are; also of a shape that no file holds
+// yet.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/resolve_model.h"
+#include "cli/verbs.h"
+#include "core/json.h"
+#include "core/progress.h"
+#include "model/checkpoint.h"
+#include "model/sizes.h"
+#include "report/table.h"
+#include "text/tokenizer.h"
+
+namespace folio::cli {
+namespace {
+
+using report::grouped;
+
+struct Part {
+  char const *key, *name;
+  int64_t parameters;
+};
+std::vector<Part> parts_of(model::ParameterCounts const& n) {
+  return {{"token_embedding", "token embedding", n.token_embedding},
+          {"position_embedding", "position embedding", n.position_embedding},
+          {"attention", "attention", n.attention},
+          {"mlp", "MLP", n.mlp},
+          {"norms", "layer norms", n.norms},
+          {"head", "head", n.head}};
+}
+
+struct Row {  // tensors of one name; a block's stand for those of all blocks
+  std::string name;
+  Shape shape;
+  int64_t times;
+};
+std::vector<Row> tensors_of(model::Config c) {
+  int64_t const layers = std::exchange(c.layers, 1);
+  model::Weights w{
+      .config = c, .wte = {}, .wpe = {}, .blocks = std::vector<model::BlockWeights>(1), .ln_f = {}, .head = {}};
+  std::vector<Row> rows;
+  for_each(w, [&](std::string const& name, Weight const&, model::Spec const& spec) {
+    bool const block = name.starts_with("h.0.");
+    rows.push_back({block ? "h.*." + name.substr(4) : name, spec.shape, block ? layers : 1});
+  });
+  return rows;
+}
+
+std::string shape_line(model::Config const& c) {
+  auto rate = [](double p) { return fmt::format("{}", p); };
+  model::DropoutRates const& d = c.dropout;
+  std::string line = "GPT-2: " + model::describe(c);
+  if (d != model::DropoutRates{})
+    line += fmt::format("; trained with dropout {} (embedding), {} (attention), {} and {} (residual)",
+                        rate(d.embedding), rate(d.attention), rate(d.attention_residual), rate(d.mlp_residual));
+  return wrapped(line, 0);
+}
+
+std::string parts_text(model::ParameterCounts const& n) {
+  report::Table table({{"part", false}, {"parameters"}, {"share"}});
+  auto row = [&](char const* name, int64_t parameters) {
+    table.row({name, grouped(parameters), fmt::format("{:.1f} %", 100.0 * double(parameters) / double(n.total()))});
+  };
+  for (Part const& p : parts_of(n))
+    if (p.parameters > 0) row(p.name, p.parameters);
+  row("total", n.total());
+  std::string out = table.text();
+  if (n.saved_by_tying > 0)
+    out += fmt::format("The head is the token embedding, which saves {} parameters.\n", grouped(n.saved_by_tying));
+  return out + fmt::format("{} as f32\n", format_bytes(4.0 * double(n.total())));
+}
+
+std::string tensors_text(model::Config const& c) {
+  report::Table table({{"tensor", false}, {"shape", false}, {"parameters"}, {"times"}});
+  for (Row const& r : tensors_of(c)) table.row({r.name, r.shape.text(), grouped(r.shape.size()), grouped(r.times)});
+  return table.text();
+}
+
+Json json_of(model::Config const& c) {
+  model::ParameterCounts const n = model::count_parameters(c);
+  Json parts = Json::object(), tensors = Json::array();
+  for (Part const& p : parts_of(n)) parts[p.key] = p.parameters;
+  parts["total"] = n.total();
+  for (Row const& r : tensors_of(c)) {
+    Json shape = Json::array();
+    for (int i = 0; i < r.shape.rank(); ++i) shape.push_back(r.shape[i]);
+    tensors.push_back({{"name", r.name}, {"shape", shape}, {"times", r.times}});
+  }
+  return {{"layers", c.layers},
+          {"heads", c.heads},
+          {"channels", c.channels},
+          {"context", c.context},
+          {"vocab", c.vocab},
+          {"bias", c.bias},
+          {"tied", c.tied},
+          {"dropout",
+           {{"embedding", c.dropout.embedding},
+            {"attention", c.dropout.attention},
+            {"attention_residual", c.dropout.attention_residual},
+            {"mlp_residual", c.dropout.mlp_residual}}},
+          {"parameters", parts},
+          {"saved_by_tying", n.saved_by_tying},
+          {"tensors", tensors}};
+}
+
+std::string tokenizer_of(Path const& model) {
+  return text::has_tokenizer(model) ? text::load_tokenizer(model.string())->name() : "";
+}
+
+void show(model::Config const& c, model::ModelDirectory const* directory, bool json) {
+  std::string const tokenizer = directory ? tokenizer_of(directory->path()) : "";
+  if (json) {
+    Json all = json_of(c);
+    if (directory)
+      all.update({{"path", directory->path().string()},
+                  {"stored_dtype", directory->dtype()},
+                  {"stored_bytes", directory->stored_bytes()},
+                  {"tokenizer", tokenizer.empty() ? Json(nullptr) : Json(tokenizer)}});
+    return print(dump(all, 2) + '\n');
+  }
+  std::string out;
+  if (directory)
+    out = fmt::format("{}\nstored as {}, {}; tokenizer: {}\n", directory->path().string(), directory->dtype(),
+                      format_bytes(double(directory->stored_bytes())), tokenizer.empty() ? "none" : tokenizer);
+  print(out + shape_line(c) + '\n' + parts_text(model::count_parameters(c)) + '\n' + tensors_text(c));
+}
+
+}  // namespace
+
+int inspect(Arguments const& arguments) {
+  std::vector<std::string> models, given;
+  model::ModelOptions shape;
+  bool json = false;
+  Spec spec{
+      .name = "inspect",
+      .summary = "a model's shape, tensors and parameters by part",
+      .details =
+          "MODEL is a model directory, a run (its best, else newest checkpoint) or a checkpoint. Without one, "
+          "the flags describe a shape.",
+      .example =
+          "folio inspect runs/first\nfolio inspect --size 124M\nfolio inspect --size 124M --layers 6 --context 256",
+      .positionals = {{"MODEL", &models, "a model directory, a run or a checkpoint", 0, 1}},
+      .fields = shape.fields()};
+  spec.fields.push_back({"json", &json, "print one JSON object", {}, "Output"});
+  if (!parse(spec, arguments, &given)) return 0;
+  if (models.empty()) {
+    check(!given.empty() && given != std::vector<std::string>{"json"}, Fault::usage,
+          "what to inspect? Give a MODEL, or a shape: folio inspect --size 124M");
+    show(shape.config(), nullptr, json);
+    return 0;
+  }
+  for (std::string const& word : arguments) {  // a variable of the environment may be meant for another verb
+    std::string const name = word.substr(0, word.find('='));
+    for (Field const& field : shape.fields())
+      check(name != "--" + field.name && name != "--no-" + field.name, Fault::value,
+            "{} contradicts {}: the model brings its shape; leave the flag away", name, models[0]);
+  }
+  model::ModelDirectory const directory(resolve_model(models[0]));
+  show(directory.config(), &directory, json);
+  return 0;
+}
+
+}  // namespace folio::cli
