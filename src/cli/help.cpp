@@ -72,6 +72,28 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
+/// An example as it can be pasted: a line too long goes on behind a backslash, cut at a blank outside
+/// quotes, before a flag where there is one.
+std::string example_text(std::string_view line) {
+  std::string out, indent = "  ";
+  while (columns_of(line) + indent.size() > kWidth) {
+    size_t cut = 0, any = 0;
+    char quote = 0;
+    for (size_t i = 0; i < line.size() && columns_of(line.substr(0, i)) + indent.size() + 2 <= kWidth; ++i) {
+      if (quote ? line[i] == quote : line[i] == '"' || line[i] == '\'') quote = quote ? 0 : line[i];
+      if (quote || line[i] != ' ') continue;
+      any = i;
+      if (line.substr(i).starts_with(" --")) cut = i;
+    }
+    if (cut == 0) cut = any;
+    if (cut == 0) break;
+    out += fmt::format("{}{} \\\n", indent, line.substr(0, cut));
+    line.remove_prefix(cut + 1);
+    indent = "      ";
+  }
+  return out + fmt::format("{}{}\n", indent, line);
+}
+
 }  // namespace
 
 std::string wrapped(std::string_view text, size_t indent, size_t width) {
@@ -111,12 +133,13 @@ std::string help_text(Spec const& spec) {
       if (row.group == group) out += row_text(row);
   }
   out += lines_of(spec.example).size() > 1 ? "\nexamples:\n" : "\nexample:\n";
-  for (std::string const& line : lines_of(spec.example)) out += "  " + line + '\n';
+  for (std::string const& line : lines_of(spec.example)) out += example_text(line);
   return out;
 }
 
 std::string help_json(Spec const& spec) {
-  Json json = {{"verb", spec.name}, {"summary", spec.summary}, {"examples", lines_of(spec.example)}};
+  Json json = {
+      {"verb", spec.name}, {"summary", spec.summary}, {"details", spec.details}, {"examples", lines_of(spec.example)}};
   for (Positional const& p : spec.positionals)
     json["arguments"].push_back({{"name", p.name}, {"help", p.help}, {"least", p.least}});
   Json const defaults = to_json(spec.fields);
