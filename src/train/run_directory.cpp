@@ -40,13 +40,13 @@ RunDirectory::RunDirectory(Path const& path) : path_(path) {
     notes_.push_back(fmt::format("the run was left locked by {}, which is gone: taken over", lock_->previous()));
 }
 
-RunDirectory RunDirectory::create(Path const& path, std::string const& config_toml) {
+RunDirectory RunDirectory::create(Path const& path, std::function<std::string(Path const&)> const& fill) {
   std::error_code error;
   check(!std::filesystem::exists(path, error), Fault::exists,
         "{} exists: give another --out, or continue the run in it with --resume", path.string());
   {
     FolderWriter folder(path);
-    write_file(folder.path() / "config.toml", config_toml);
+    write_file(folder.path() / "config.toml", fill(folder.path()));
     make_folders(folder.path() / "checkpoints");
     folder.commit();
   }

@@ -7,6 +7,7 @@
 //   lock                          who is writing (process, host); held as long as a process trains here
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -22,8 +23,10 @@ struct Best {
 
 class RunDirectory {
  public:
-  /// A new run; Fault::exists where the path is there already. The configuration is written at once.
-  static RunDirectory create(Path const&, std::string const& config_toml);
+  /// A new run, whole or not at all: `fill` gets the folder before it has its name, prepares what the run needs in it
+  /// and returns the configuration; what it throws leaves nothing behind. Fault::exists where the path is there
+  /// already.
+  static RunDirectory create(Path const&, std::function<std::string(Path const& folder)> const& fill);
   /// An existing run. Locks it, and clears away what an interrupted save left (said in `notes`).
   static RunDirectory open(Path const&);
 

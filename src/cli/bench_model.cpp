@@ -1,0 +1,106 @@
+// The workloads of a whole model: a training step, and decoding.
+#include <algorithm>
+#include <chrono>
+
+#include "cli/bench.h"
+#include "core/error.h"
+#include "generate/engine.h"
+#include "model/sizes.h"
+#include "train/trainer.h"
+
+namespace folio::cli {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+double median(std::vector<double> v) {
+  std::ranges::sort(v);
+  return v[v.size() / 2];
+}
+
+model::Config shape(BenchOptions const& o, int64_t context) {
+  model::ModelOptions m;
+  m.size = o.size, m.layers = o.layers, m.heads = o.heads, m.channels = o.embd;
+  m.context = context, m.vocab = o.vocab, m.dropout = o.dropout;
+  return m.config();
+}
+
+std::string describe(BenchOptions const& o, model::Config const& c) {
+  std::string const size = o.layers || o.heads || o.embd ? fmt::format("{}×{}", c.layers, c.channels) : o.size;
+  return fmt::format("{}, B {}, T {}", size, o.batch, c.context) +
+         (o.dropout > 0 ? fmt::format(", dropout {}", o.dropout) : "");
+}
+
+std::vector<int32_t> spread_ids(int64_t n, int64_t vocab) {
+  std::vector<int32_t> ids(static_cast<size_t>(n));
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = int32_t(int64_t(i) * 7919 % vocab);
+  return ids;
+}
+
+}  // namespace
+
+std::vector<BenchRow> bench_train(BenchOptions const& o) {
+  model::Config const c = shape(o, o.context);
+  auto const backend = o.backend.make();
+  int64_t const rows = o.batch * c.context;
+  int64_t const chunk = std::min(rows, std::max<int64_t>(32, (int64_t{16} << 20) / c.vocab));
+  train::Trainer trainer(*backend, {.config = c,
+                                    .batch = o.batch,
+                                    .length = c.context,
+                                    .chunk = chunk,
+                                    .adamw = {},
+                                    .decide = {},
+                                    .classifier = {}});
+  data::HostBatch batch;
+  batch.tokens = spread_ids(rows, c.vocab);
+  batch.targets = spread_ids(rows, c.vocab);
+  batch.token_weights.assign(size_t(rows), 1);
+  for (int64_t b = 0; b < o.batch; ++b) batch.sequences.push_back(b);
+  batch.total_weight = double(rows);
+  std::vector<double> times;
+  for (int64_t i = -1; i < o.repeat; ++i) {
+    double const begin = now();
+    trainer.step(batch, 6e-4);
+    (void)trainer.state();  // waits
+    if (i >= 0) times.push_back(now() - begin);
+  }
+  double const seconds = median(times);
+  // 6 a parameter and token for the products of forward and backward, 12 L C T for attention (the positions' table and
+  // the norms are left out; a tied head counts where it multiplies).
+  model::ParameterCounts const n = model::count_parameters(c);
+  double const matrices = double(n.attention + n.mlp) + double(c.vocab) * double(c.channels);
+  double const flop = double(rows) * (6 * matrices + 12 * double(c.layers) * double(c.channels) * double(c.context));
+  return {{"train " + describe(o, c), double(rows) / seconds, "tok/s", seconds},
+          {"train " + describe(o, c) + ", 6N + 12LCT", flop / seconds / 1e9, "GFLOP/s", seconds}};
+}
+
+std::vector<BenchRow> bench_decode(BenchOptions const& o) {
+  model::Config const c = shape(o, std::max(o.context, o.prompt + o.new_tokens));
+  auto const backend = o.backend.make();
+  model::WeightArenas arenas;
+  model::Weights weights;
+  auto lay_out = [&] { weights = lay_out_weights(arenas, *backend, c, DType::f32, false); };
+  lay_out();
+  arenas.masters.allocate(*backend), arenas.compute.allocate(*backend);
+  lay_out();
+  initialise(*backend, weights, 1);
+  generate::Engine engine(*backend, weights, std::vector<std::string_view>(size_t(c.vocab), "x"), -1,
+                          {.sequences = o.batch});
+  generate::GenerateOptions options;
+  options.sampling.greedy = true;
+  options.max_new_tokens = o.new_tokens;
+  std::vector<std::vector<int32_t>> const prompts(size_t(o.batch), spread_ids(o.prompt, c.vocab));
+  std::vector<double> reading, decoding;
+  for (int64_t i = -1; i < o.repeat; ++i) {
+    engine.generate(prompts, options);
+    if (i < 0) continue;
+    reading.push_back(engine.timing().prompt_seconds);
+    decoding.push_back(engine.timing().decode_seconds);
+  }
+  double const read = median(reading), decode = median(decoding);
+  std::string const what = fmt::format("{}, batch {}, prompt {}", o.size, o.batch, o.prompt);
+  return {{"prompt " + what, double(o.batch * o.prompt) / read, "tok/s", read},
+          {"decode " + what, double(o.batch * (o.new_tokens - 1)) / decode, "tok/s", decode}};
+}
+
+}  // namespace folio::cli

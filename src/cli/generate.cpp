@@ -1,0 +1,167 @@
+// folio generate: text from a model.
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/loaded_model.h"
+#include "cli/signals.h"
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "generate/engine.h"
+
+namespace folio::cli {
+namespace {
+
+constexpr int64_t kAtOnce = 32;               // texts written at the same time
+constexpr uint64_t kLongestPrompt = 1 << 26;  // bytes
+
+struct Command {
+  std::vector<std::string> positionals, prompts;
+  std::string prompt_file;
+  bool stream = false, specials = false, json = false;
+  generate::GenerateOptions options;
+  BackendChoice backend;
+
+  Fields fields() {
+    char const* group = "Prompt and output";
+    Fields all = {
+        {"prompt", &prompts, "text to go on from; repeated: a batch; -: read it from stdin", {}, group},
+        {"prompt-file", &prompt_file, "a file that is the prompt; -: stdin", {}, group},
+        {"specials", &specials, "<|endoftext|> in a prompt is the token, not text", {}, group},
+        {"stream", &stream, "show text as it comes; the default for one text on a terminal", {}, group},
+        {"json", &json, "print one object a text", {}, group},
+    };
+    for (Fields const& more : {generate::fields(options), backend.fields()})
+      all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+};
+
+std::string standard_input() { return read_stream(std::cin, "stdin", kLongestPrompt); }
+
+std::vector<std::string> prompts_of(Command const& c) {
+  std::vector<std::string> prompts(c.positionals.begin() + 1, c.positionals.end());
+  prompts.insert(prompts.end(), c.prompts.begin(), c.prompts.end());
+  if (!c.prompt_file.empty()) prompts.push_back(c.prompt_file == "-" ? "-" : read_file(c.prompt_file, kLongestPrompt));
+  check(std::ranges::count(prompts, "-") <= 1, Fault::usage, "stdin can be one prompt only: give - once");
+  for (std::string& p : prompts)
+    if (p == "-") p = standard_input();
+  return prompts;
+}
+
+class Session {
+ public:
+  Session(Command const& c, size_t texts) : c_(c), model_(c.positionals[0], c.backend), tokenizer_(model_.tokenizer()) {
+    std::vector<std::string_view> bytes;
+    int64_t const V = std::min(tokenizer_.vocab(), model_.config().vocab);
+    for (int64_t id = 0; id < V; ++id) bytes.push_back(tokenizer_.token(int32_t(id)));
+    engine_ = std::make_unique<generate::Engine>(
+        model_.backend(), model_.weights(), std::move(bytes), int32_t(tokenizer_.end_of_text().value_or(-1)),
+        generate::EngineOptions{.sequences = std::min<int64_t>(kAtOnce, int64_t(texts))});
+  }
+
+  bool run(std::vector<std::string> const& prompts);  // false: interrupted
+
+ private:
+  std::vector<int32_t> encode(std::string const& prompt) const;
+  void stream(generate::Generated const&, std::string_view bytes);
+  void show(std::vector<std::string> const& prompts, std::vector<std::vector<int32_t>> const& prompt_ids,
+            std::vector<generate::Generated> const&);
+
+  Command const& c_;
+  LoadedModel model_;
+  text::Tokenizer const& tokenizer_;
+  std::unique_ptr<generate::Engine> engine_;
+};
+
+std::vector<int32_t> Session::encode(std::string const& prompt) const {
+  if (prompt.empty()) {
+    check(tokenizer_.end_of_text().has_value(), Fault::content,
+          "the prompt is empty, and the model's tokenizer has no end-of-text token to begin with: give a prompt");
+    return {*tokenizer_.end_of_text()};
+  }
+  return tokenizer_.encode(prompt, c_.specials ? text::Specials::as_token : text::Specials::as_text);
+}
+
+bool Session::run(std::vector<std::string> const& prompts) {
+  std::vector<std::vector<int32_t>> ids;
+  for (std::string const& p : prompts) ids.push_back(encode(p));
+  bool const one = prompts.size() == 1 && c_.options.samples == 1;
+  bool const streaming = one && !c_.json && (c_.stream || terminal().out_is_terminal);
+  text::Utf8Stream held;
+  generate::Listener listener{.text = {}, .interrupted = signalled};
+  if (streaming) {
+    print(prompts[0]);
+    listener.text = [&](generate::Generated const&, std::string_view bytes) { print(held.push(bytes)); };
+  }
+  auto const texts = engine_->generate(ids, c_.options, listener);
+  if (streaming) print(held.finish() + "\n");
+  else show(prompts, ids, texts);
+
+  generate::Timing const& t = engine_->timing();
+  double const later = double(t.new_tokens) - double(texts.size());  // all but the first of each text
+  std::string speed = later > 0 ? fmt::format(", then {} tok/s", format_count(later / t.decode_seconds)) : "";
+  say(fmt::format("{} prompt tokens read in {:.2f} s{}: {} new tokens", t.prompt_tokens, t.prompt_seconds, speed,
+                  t.new_tokens));
+  return std::ranges::none_of(texts, [](auto const& text) { return text.finish == generate::Finish::interrupted; });
+}
+
+void Session::show(std::vector<std::string> const& prompts, std::vector<std::vector<int32_t>> const& prompt_ids,
+                   std::vector<generate::Generated> const& texts) {
+  for (size_t i = 0; i < texts.size(); ++i) {
+    generate::Generated const& text = texts[i];
+    if (c_.json) {
+      print(dump({{"prompt_ids", prompt_ids[text.prompt]},
+                  {"ids", text.ids},
+                  {"text", text.text},
+                  {"finish_reason", name_of(text.finish)}}) +
+            "\n");
+      continue;
+    }
+    if (texts.size() > 1) print(fmt::format("{}--- {} of {} ---\n", i ? "\n" : "", i + 1, texts.size()));
+    print(prompts[text.prompt] + text.text + "\n");
+  }
+}
+
+// A person at a terminal: a prompt a line, until Ctrl-D.
+bool converse(Session& session) {
+  say("a prompt a line, Ctrl-D to end");
+  for (std::string line;;) {
+    std::cerr << "> " << std::flush;
+    if (!std::getline(std::cin, line)) break;
+    if (!line.empty() && !session.run({line})) return false;
+  }
+  std::cerr << "\n";
+  return true;
+}
+
+}  // namespace
+
+int generate(Arguments const& arguments) {
+  Command c;
+  Spec const spec{
+      .name = "generate",
+      .summary = "text from a model",
+      .details =
+          "The same seed gives the same text, alone or in a batch, with the cache or without. A text longer "
+          "than the context goes on: the window drops its oldest half and is read again.",
+      .example =
+          "folio generate runs/first --prompt \"ROMEO:\" --max-new-tokens 300\n"
+          "folio generate runs/first --prompt \"To be\" --prompt \"Enter\" --n 2 --json",
+      .positionals = {{"MODEL", &c.positionals, "a model directory, a run or a checkpoint; then prompts", 1, 4096}},
+      .fields = c.fields()};
+  if (!parse(spec, arguments)) return 0;
+  std::vector<std::string> const prompts = prompts_of(c);
+  bool const ask = prompts.empty() && isatty(STDIN_FILENO);
+  check(!prompts.empty() || ask, Fault::usage, "no prompt: give --prompt TEXT, --prompt-file FILE, or - to read stdin");
+  catch_signals();
+  Session session(c, std::max<size_t>(1, prompts.size()) * size_t(c.options.samples));
+  return (ask ? converse(session) : session.run(prompts)) ? 0 : static_cast<int>(Fault::failed);
+}
+
+}  // namespace folio::cli

@@ -1,0 +1,24 @@
+#include "cli/loaded_model.h"
+
+#include "cli/resolve_model.h"
+
+namespace folio::cli {
+
+LoadedModel::LoadedModel(std::string const& model, BackendChoice const& choice)
+    : directory_(resolve_model(model)), backend_(choice.make()) {
+  auto lay_out = [&] { weights_ = lay_out_weights(arenas_, *backend_, directory_.config(), DType::f32, false); };
+  lay_out();
+  arenas_.masters.allocate(*backend_), arenas_.compute.allocate(*backend_);
+  lay_out();
+  directory_.load(*backend_, weights_);
+  if (text::has_tokenizer(directory_.path())) tokenizer_ = text::load_tokenizer(directory_.path().string());
+}
+
+text::Tokenizer const& LoadedModel::tokenizer() const {
+  check(tokenizer_ != nullptr, Fault::missing,
+        "{} has no tokenizer beside the model: put tokenizer.json, or vocab.json and merges.txt, into it",
+        directory_.path().string());
+  return *tokenizer_;
+}
+
+}  // namespace folio::cli

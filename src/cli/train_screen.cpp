@@ -1,0 +1,117 @@
+#include "cli/train_screen.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <ctime>
+
+#include "core/log.h"
+#include "report/table.h"
+
+namespace folio::cli {
+namespace {
+
+using report::grouped;
+
+std::string part(char const* name, int64_t n) { return n > 0 ? fmt::format(", {} {}", name, grouped(n)) : ""; }
+
+std::string clock_time(double seconds_from_now) {
+  time_t const at = time(nullptr) + time_t(seconds_from_now);
+  tm local{};
+  localtime_r(&at, &local);
+  char text[64];
+  strftime(text, sizeof text, "%a %H:%M", &local);
+  return text;
+}
+
+std::string short_duration(double s) {  // 53s, 12m, 1h29
+  if (s < 60) return fmt::format("{:.0f}s", s);
+  int64_t const minutes = int64_t(s / 60 + 0.5);
+  return minutes < 60 ? fmt::format("{}m", minutes) : fmt::format("{}h{:02}", minutes / 60, minutes % 60);
+}
+
+std::string short_rate(double rate) {  // 4.6e-4
+  std::string text = fmt::format("{:.1e}", rate);
+  size_t const e = text.find('e');
+  return text.substr(0, e) + "e" + std::to_string(std::stoi(text.substr(e + 1)));
+}
+
+}  // namespace
+
+std::string opening_lines(model::Config const& c, train::RunOptions const& o, int64_t tokens_in_epoch,
+                          std::vector<Arena*> const& memory, size_t evaluation_bytes) {
+  model::ParameterCounts const n = model::count_parameters(c);
+  int64_t const a_step = o.batch * o.accumulate * c.context;
+  std::string out = fmt::format("model        {}\n", model::describe(c));
+  out += fmt::format("parameters   {}: tokens {}, positions {}, attention {}, MLP {}, norms {}{}\n", grouped(n.total()),
+                     grouped(n.token_embedding), grouped(n.position_embedding), grouped(n.attention), grouped(n.mlp),
+                     grouped(n.norms), part("head", n.head));
+  if (n.saved_by_tying > 0)
+    out +=
+        fmt::format("             the head is the token embedding: {} parameters saved\n", grouped(n.saved_by_tying));
+  out += fmt::format("batch        {} sequences × {} micro-batches × {} tokens = {} tokens a step\n", o.batch,
+                     o.accumulate, c.context, grouped(a_step));
+  out +=
+      fmt::format("data         {} tokens an epoch; {} steps are {:.2f} epochs, {} tokens\n", grouped(tokens_in_epoch),
+                  grouped(o.steps), double(o.steps) * double(a_step) / double(tokens_in_epoch),
+                  format_count(double(o.steps) * double(a_step)));
+  size_t total = evaluation_bytes;
+  std::string roles;
+  for (Arena* a : memory) {
+    total += a->bytes();
+    if (a->bytes() > 0) roles += fmt::format(", {} {}", a->role(), format_bytes(double(a->bytes())));
+  }
+  out += fmt::format("memory       {}{}, evaluation {}", format_bytes(double(total)), roles,
+                     format_bytes(double(evaluation_bytes)));
+  return out;
+}
+
+void TrainScreen::begin_at(train::RunState const& state) { first_step_ = state.step, first_seconds_ = state.seconds; }
+
+void TrainScreen::stepped(train::StepReport const& r) {
+  ++counted_;
+  shown_loss_ = counted_ == 1 ? r.loss : 0.9 * shown_loss_ + 0.1 * r.loss;
+  double const spent = r.seconds - first_seconds_, left = spent / double(counted_) * double(steps_ - r.step);
+  if (!end_said_ && counted_ >= 3 && spent > 2) {
+    end_said_ = true;
+    say(fmt::format("expected end: {} ({} from now, at {} tokens a second)", clock_time(left), format_duration(left),
+                    format_count(r.tokens_per_second)));
+  }
+  if (!progress_.due() && r.step != steps_) return;
+  progress_.show({fmt::format("{}/{}", r.step, steps_), fmt::format("train {:.3f}", shown_loss_),
+                  has_val_ ? fmt::format("val {:.3f}", val_) : "", "+" + short_duration(left),
+                  format_count(r.tokens_per_second) + " tok/s", fmt::format("norm {:.2f}", r.norm),
+                  "lr " + short_rate(r.rate), short_duration(r.seconds)},
+                 {0, 1, 2, 7, 5, 4, 3, 6});
+}
+
+void TrainScreen::evaluated(train::EvalReport const& r) {
+  val_ = r.val, has_val_ = true;
+  std::string line = fmt::format("step {}: train {:.4f}, val {:.4f}", r.step, r.train, r.val);
+  if (std::isfinite(r.val_bits_per_byte)) line += fmt::format(" ({:.3f} bits a byte)", r.val_bits_per_byte);
+  say(line + (r.best ? ", the best so far" : ""));
+}
+
+void TrainScreen::saved(int64_t step, Path const& path) {
+  say(Level::debug, fmt::format("step {}: saved {}", step, path.string()));
+}
+
+void TrainScreen::refused(train::StepReport const& r, int64_t in_a_row) {
+  say(Level::warning,
+      fmt::format(
+          "step {}: the loss or the gradient norm is not finite; the step was not taken ({} in a row, the run ends "
+          "at {})",
+          r.step, in_a_row, train::Loop::kMostRefused));
+}
+
+std::string curve_of(Path const& metrics) {
+  train::Curve const curve = train::read_curve(metrics);
+  auto points = [](std::vector<std::pair<double, double>> const& from) {
+    std::vector<report::Point> to;
+    for (auto [x, y] : from) to.push_back({x, y});
+    return to;
+  };
+  return report::terminal_curve(points(curve.train), points(curve.val), terminal().utf8);
+}
+
+}  // namespace folio::cli

@@ -1,0 +1,35 @@
+// What `folio train` shows: the opening lines, the progress line, the curve at the end.
+#pragma once
+
+#include "core/progress.h"
+#include "model/sizes.h"
+#include "report/terminal_curve.h"
+#include "train/loop.h"
+
+namespace folio::cli {
+
+/// Parameters by part, what tying saves, effective batch, tokens an epoch, memory by role.
+std::string opening_lines(model::Config const&, train::RunOptions const&, int64_t tokens_in_epoch,
+                          std::vector<Arena*> const& memory, size_t evaluation_bytes);
+
+class TrainScreen : public train::Watcher {
+ public:
+  TrainScreen(int64_t steps, bool quiet) : progress_(!quiet), steps_(steps) {}
+  void begin_at(train::RunState const&);  // a resumed run: what was reached before
+  void stepped(train::StepReport const&) override;
+  void evaluated(train::EvalReport const&) override;
+  void saved(int64_t step, Path const&) override;
+  void refused(train::StepReport const&, int64_t in_a_row) override;
+  void finish() { progress_.finish(); }
+
+ private:
+  Progress progress_;
+  int64_t steps_, first_step_ = 0, counted_ = 0;
+  double val_ = 0, first_seconds_ = 0, shown_loss_ = 0;
+  bool has_val_ = false, end_said_ = false;
+};
+
+/// The curve of a run's log; empty where there is nothing to draw.
+std::string curve_of(Path const& metrics);
+
+}  // namespace folio::cli

@@ -1,0 +1,119 @@
+#include "train/checkpoint.h"
+
+#include <nlohmann/json.hpp>
+
+namespace folio::train {
+namespace {
+
+constexpr int kVersion = 1;
+
+std::vector<model::NamedTensor> moments_of(Trainer const& trainer) {
+  std::vector<model::NamedTensor> tensors;
+  size_t i = 0;
+  for_each(trainer.weights(), [&](std::string const& name, Weight const&, model::Spec const&) {
+    Moments const& moments = trainer.moments()[i++];
+    tensors.push_back({name + ".m", moments.m});
+    tensors.push_back({name + ".v", moments.v});
+  });
+  return tensors;
+}
+
+Json to_json(StepState const& s) {
+  return {{"seed", std::to_string(s.seed)},
+          {"attempted", s.attempted},
+          {"accepted", s.accepted},
+          {"rate", bits_of(s.input.rate)},
+          {"inverse_total", bits_of(s.input.inverse_total)},
+          {"loss", bits_of(s.loss)},
+          {"norm_squared", bits_of(s.norm_squared)},
+          {"norm", bits_of(s.norm)},
+          {"norm_mean", bits_of(s.norm_mean)},
+          {"loss_scale", bits_of(s.loss_scale)},
+          {"grad_factor", bits_of(s.grad_factor)},
+          {"non_finite", s.non_finite},
+          {"accept", s.accept}};
+}
+
+StepState step_state_from(Json const& json, std::string const& name) {
+  auto real = [&](char const* key) { return from_bits(get_string(json, key, name), name); };
+  auto integer = [&](char const* key) { return get_integer(json, key, name); };
+  StepState s;
+  std::string const seed = get_string(json, "seed", name);
+  check(!seed.empty() && seed.size() <= 20 && seed.find_first_not_of("0123456789") == std::string::npos, Fault::content,
+        "{}: seed {} is not a number", name, seed);
+  s.seed = std::strtoull(seed.c_str(), nullptr, 10);
+  s.attempted = integer("attempted"), s.accepted = integer("accepted");
+  s.input = {.rate = real("rate"), .inverse_total = real("inverse_total")};
+  s.loss = real("loss"), s.norm_squared = real("norm_squared"), s.norm = real("norm");
+  s.norm_mean = real("norm_mean"), s.loss_scale = real("loss_scale"), s.grad_factor = real("grad_factor");
+  s.non_finite = integer("non_finite"), s.accept = integer("accept");
+  check(0 <= s.accepted && s.accepted <= s.attempted, Fault::content, "{}: {} accepted steps of {} attempted", name,
+        s.accepted, s.attempted);
+  return s;
+}
+
+}  // namespace
+
+Json to_json(RunState const& s) {
+  Json json = {{"format", "folio-state"},
+               {"version", kVersion},
+               {"step", s.step},
+               {"step_state", to_json(s.step_state)},
+               {"data", {{"epoch", s.data.epoch}, {"position", s.data.position}, {"fingerprint", s.data_fingerprint}}},
+               {"refused_in_a_row", s.refused_in_a_row},
+               {"metrics_bytes", s.metrics_bytes},
+               {"seconds", bits_of(s.seconds)},
+               {"made", s.made}};
+  if (s.best) json["best"] = {{"step", s.best->step}, {"val_loss", bits_of(s.best->val)}};
+  return json;
+}
+
+RunState run_state_from(Json const& json, std::string const& name) {
+  check(json.is_object() && find_string(json, "format", name) == "folio-state", Fault::content,
+        "{} is not a folio state: its `format` is not folio-state", name);
+  int64_t const version = get_integer(json, "version", name);
+  check(version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio", name,
+        version, kVersion);
+  auto object = [&](char const* key) -> Json const& {
+    check(json.contains(key) && json[key].is_object(), Fault::content, "{}: `{}` is missing or no object", name, key);
+    return json[key];
+  };
+  RunState s;
+  s.step = get_integer(json, "step", name);
+  s.step_state = step_state_from(object("step_state"), name);
+  check(s.step == s.step_state.attempted, Fault::content, "{}: step {} beside {} attempted steps", name, s.step,
+        s.step_state.attempted);
+  Json const& data = object("data");
+  s.data = {.epoch = get_integer(data, "epoch", name), .position = get_integer(data, "position", name)};
+  s.data_fingerprint = get_string(data, "fingerprint", name);
+  for (auto const& [key, value] : object("made").items()) s.made[key] = get_string(json["made"], key, name);
+  if (json.contains("best"))
+    s.best =
+        Best{get_integer(object("best"), "step", name), from_bits(get_string(json["best"], "val_loss", name), name)};
+  s.refused_in_a_row = get_integer(json, "refused_in_a_row", name);
+  s.metrics_bytes = static_cast<uint64_t>(get_integer(json, "metrics_bytes", name));
+  s.seconds = from_bits(get_string(json, "seconds", name), name);
+  return s;
+}
+
+void save_checkpoint(Path const& final_path, Backend& backend, Trainer const& trainer, model::ModelInfo const& info,
+                     std::span<Attachment const> tokenizer, RunState const& state) {
+  FolderWriter folder(final_path);
+  save_model(folder.path(), backend, trainer.weights(), info, tokenizer);
+  save_tensors(folder.path() / "optimizer.safetensors", moments_of(trainer), backend);
+  write_json(folder.path() / "state.json", to_json(state));
+  model::write_manifest(folder.path());
+  folder.commit();
+}
+
+RunState load_checkpoint(Path const& path, Backend& backend, Trainer& trainer) {
+  model::verify_manifest(path);
+  Path const state_path = path / "state.json";
+  RunState const state = run_state_from(read_json(state_path), state_path.string());
+  model::ModelDirectory(path).load(backend, trainer.weights());
+  load_tensors(path / "optimizer.safetensors", moments_of(trainer), backend);
+  trainer.set_state(state.step_state);
+  return state;
+}
+
+}  // namespace folio::train

@@ -1,0 +1,38 @@
+// A checkpoint of a run: a model directory (model/checkpoint.h) plus optimizer.safetensors (both moments), state.json
+// (everything else that moves, floats as their bits) and manifest.json (size and hash of every file). What is in it
+// continues bit for bit.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "core/json.h"
+#include "data/batcher.h"
+#include "model/checkpoint.h"
+#include "train/run_directory.h"
+#include "train/trainer.h"
+
+namespace folio::train {
+
+struct RunState {
+  int64_t step = 0;  // attempted steps
+  StepState step_state;
+  data::Batcher::State data;
+  std::string data_fingerprint;  // of what the run reads
+  std::optional<Best> best;
+  int64_t refused_in_a_row = 0;
+  uint64_t metrics_bytes = 0;               // of metrics.jsonl, when this was saved
+  double seconds = 0;                       // of training so far
+  std::map<std::string, std::string> made;  // what equal bits depend on: build, instruction set, threads, …
+};
+
+void save_checkpoint(Path const& final_path, Backend&, Trainer const&, model::ModelInfo const&,
+                     std::span<Attachment const> tokenizer, RunState const&);
+
+/// Verifies the manifest, then fills weights, moments and step state. Throws Fault::content naming what is wrong.
+RunState load_checkpoint(Path const&, Backend&, Trainer&);
+
+Json to_json(RunState const&);
+RunState run_state_from(Json const&, std::string const& name);
+
+}  // namespace folio::train

@@ -1,0 +1,173 @@
+#include "train/loop.h"
+
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/hash.h"
+#include "core/log.h"
+#include "data/manifest.h"
+
+namespace folio::train {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+data::BatcherOptions batcher_options(RunOptions const& o, int64_t T) {
+  return {.batch = o.batch,
+          .accumulate = o.accumulate,
+          .context = T,
+          .windows = data::windows_of(o.windows),
+          .seed = o.seed};
+}
+
+// What the run reads, as far as a moment can tell: the sizes of the splits, the tokenizer, and the manifest, which
+// holds the hashes of the shards.
+std::string fingerprint(data::Dataset const& data) {
+  std::string text = fmt::format("tokenizer {}", data.tokenizer_fingerprint());
+  for (data::Split const& split : data.splits()) text += fmt::format(", {} {}", split.name(), split.tokens());
+  Path const manifest = data.path() / data::kManifestFile;
+  std::error_code error;
+  if (std::filesystem::exists(manifest, error)) text += ", manifest " + hash_of_file(manifest);
+  return text;
+}
+
+}  // namespace
+
+Loop::Loop(RunParts const& parts)
+    : p_(parts),
+      batcher_(parts.data.split("train"), batcher_options(parts.options, parts.trainer.options().length)),
+      evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length)) {
+  state_.made = p_.made;
+  state_.data_fingerprint = fingerprint(p_.data);
+}
+
+void Loop::resume(RunState const& state) {
+  std::string const data_now = fingerprint(p_.data);
+  check(state.data_fingerprint == data_now, Fault::content,
+        "{} holds other data than the run began with ({}, then {}): give the run its data back, or start a new one",
+        p_.data.path().string(), data_now, state.data_fingerprint);
+  state_ = state;
+  for (auto const& [what, now_is] : p_.made) {
+    auto const was = state.made.find(what);
+    if (was != state.made.end() && was->second != now_is)
+      say(Level::warning, fmt::format("{} was {} and is now {}: the run goes on, but not with the same bits", what,
+                                      was->second, now_is));
+  }
+  state_.made = p_.made;
+  batcher_.restore(state.data);
+  std::error_code error;
+  uint64_t const logged = std::filesystem::file_size(p_.directory.metrics(), error);
+  check(!error && logged >= state.metrics_bytes, Fault::content,
+        "{} has lost lines: {} bytes were there when the checkpoint was saved; put the file back, or start a new run",
+        p_.directory.metrics().string(), state.metrics_bytes);
+  log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes);
+  log_bytes_ = state.metrics_bytes;
+  saved_step_ = evaluated_step_ = state.step;
+  note("resume", {{"step", state.step}});
+}
+
+Outcome Loop::run(Watcher& watcher, std::function<bool(int64_t)> const& stop) {
+  if (!log_) log_ = std::make_unique<AppendFile>(p_.directory.metrics(), 0);
+  before_ = state_.seconds;
+  started_ = now();
+  int64_t const first = state_.step;
+  if (state_.step == 0 && evaluated_step_ < 0) evaluate(watcher);
+  while (state_.step < p_.options.steps) {
+    if (stop(state_.step - first)) {
+      note("stop", {{"step", state_.step}});
+      if (saved_step_ != state_.step) save(watcher);
+      return Outcome::stopped;
+    }
+    step(watcher);
+    bool const last = state_.step == p_.options.steps;
+    bool best = false;
+    if (last || state_.step % p_.options.eval_every == 0) best = evaluate(watcher);
+    if (last || best || state_.step % p_.options.checkpoint_every == 0) save(watcher);
+  }
+  return Outcome::finished;
+}
+
+void Loop::step(Watcher& watcher) {
+  double const begin = now();
+  batcher_.next(batch_);
+  double const rate = rate_at(p_.options.schedule, state_.step_state.accepted, p_.options.steps);
+  p_.trainer.step(batch_, rate);
+  StepState const s = state_.step_state = p_.trainer.state();
+  state_.step = s.attempted;
+  StepReport const report{.step = state_.step,
+                          .loss = s.loss,
+                          .rate = rate,
+                          .norm = s.norm,
+                          .accepted = s.accept != 0,
+                          .seconds = seconds(),
+                          .tokens_per_second = double(batch_.tokens.size()) / (now() - begin),
+                          .memory_bytes = peak_memory()};
+  log(to_json(report));
+  watcher.stepped(report);
+  state_.refused_in_a_row = s.accept ? 0 : state_.refused_in_a_row + 1;
+  if (s.accept) return;
+  watcher.refused(report, state_.refused_in_a_row);
+  check(state_.refused_in_a_row < kMostRefused, Fault::diverged,
+        "the loss or the gradient norm was not finite in {} steps in a row, up to step {}: the run has diverged; start "
+        "again from an earlier checkpoint or with a lower --lr, a longer --warmup or a smaller --clip",
+        state_.refused_in_a_row, state_.step);
+}
+
+bool Loop::evaluate(Watcher& watcher) {
+  EvalReport report{.step = state_.step};
+  report.train = loss_of("train", nullptr);
+  report.val = p_.data.has("val") ? loss_of("val", &report.val_bits_per_byte) : NAN;
+  double const judged = std::isfinite(report.val) ? report.val : report.train;
+  report.best = std::isfinite(judged) && (!state_.best || judged < state_.best->val);
+  if (report.best) state_.best = Best{state_.step, judged};
+  report.seconds = seconds();
+  evaluated_step_ = state_.step;
+  log(to_json(report));
+  watcher.evaluated(report);
+  return report.best && state_.step > 0;
+}
+
+double Loop::loss_of(std::string const& name, double* bits_per_byte) {
+  data::Split const& split = p_.data.split(name);
+  data::EvalWindows const windows(split, p_.options.batch, p_.trainer.options().length, evaluation_batches(p_.options));
+  int64_t number = 0;
+  model::EvalResult const result = evaluator_(p_.trainer.weights(), [&](model::EvalBatch& batch) {
+    if (number == windows.batches()) return false;
+    windows.batch(number++, evaluation_batch_);
+    batch = {evaluation_batch_.tokens, evaluation_batch_.targets, evaluation_batch_.token_weights};
+    return true;
+  });
+  if (bits_per_byte && split.text_bytes())  // of the part of the text that was read
+    *bits_per_byte = result.bits_per_byte(*split.text_bytes()) * double(split.tokens() - 1) / double(result.tokens);
+  return result.loss();
+}
+
+void Loop::save(Watcher& watcher) {
+  log_->sync();
+  state_.metrics_bytes = log_bytes_;
+  state_.seconds = seconds();
+  state_.data = batcher_.state();
+  Path const path = p_.directory.checkpoint(state_.step);
+  save_checkpoint(path, p_.backend, p_.trainer, p_.info, p_.tokenizer, state_);
+  saved_step_ = state_.step;
+  if (state_.best && state_.best->step == state_.step) p_.directory.set_best(*state_.best);
+  p_.directory.rotate(p_.options.keep);
+  watcher.saved(state_.step, path);
+}
+
+void Loop::note(std::string const& type, Json fields) {
+  Json line = {{"type", type}};
+  line.update(fields);
+  log(line);
+}
+
+void Loop::log(Json const& json) {
+  std::string const line = dump(json);
+  log_->write_line(line);
+  log_bytes_ += line.size() + 1;
+}
+
+double Loop::seconds() const { return before_ + now() - started_; }
+
+}  // namespace folio::train

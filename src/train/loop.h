@@ -1,0 +1,75 @@
+// A run from its first step, or its checkpoint, to its last: steps, evaluations, checkpoints, the log. It prints
+// nothing; who watches is told through Watcher.
+#pragma once
+
+#include <functional>
+
+#include "data/batcher.h"
+#include "data/windows.h"
+#include "model/evaluate.h"
+#include "train/checkpoint.h"
+#include "train/metrics.h"
+#include "train/options.h"
+
+namespace folio::train {
+
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+  virtual void stepped(StepReport const&) {}
+  virtual void evaluated(EvalReport const&) {}
+  virtual void saved(int64_t /*step*/, Path const&) {}
+  virtual void refused(StepReport const&, int64_t /*in_a_row*/) {}
+};
+
+struct RunParts {  // all outlive the loop
+  Backend& backend;
+  Trainer& trainer;
+  data::Dataset const& data;
+  RunDirectory& directory;
+  RunOptions const& options;
+  model::ModelInfo const& info;
+  std::vector<Attachment> const& tokenizer;
+  std::map<std::string, std::string> made;  // what equal bits depend on
+};
+
+enum class Outcome { finished, stopped };
+
+class Loop {
+ public:
+  explicit Loop(RunParts const&);
+  /// Continues from the state that load_checkpoint gave: drops what was logged after it.
+  void resume(RunState const&);
+
+  /// Runs until the last step, or until `stop` says so between two steps (a checkpoint is saved then). `stop` gets the
+  /// number of steps of this call. Throws Fault::diverged after kMostRefused refused steps in a row.
+  Outcome run(Watcher&, std::function<bool(int64_t)> const& stop);
+
+  RunState const& state() const { return state_; }
+  size_t evaluation_bytes() const { return evaluator_.bytes(); }
+  int64_t tokens_in_epoch() const { return batcher_.tokens_in_epoch(); }
+  /// Adds a line to the log: a changed option, a resume. `type` is stop, resume or change.
+  void note(std::string const& type, Json fields);
+
+  static constexpr int64_t kMostRefused = 5;
+
+ private:
+  void step(Watcher&);
+  bool evaluate(Watcher&);  // true where it is the best so far
+  double loss_of(std::string const& split, double* bits_per_byte);
+  void save(Watcher&);
+  void log(Json const&);
+  double seconds() const;
+
+  RunParts p_;
+  data::Batcher batcher_;
+  data::HostBatch batch_, evaluation_batch_;
+  model::Evaluator evaluator_;
+  std::unique_ptr<AppendFile> log_;
+  uint64_t log_bytes_ = 0;
+  RunState state_;
+  int64_t saved_step_ = -1, evaluated_step_ = -1;
+  double started_ = 0, before_ = 0;  // clock at run(), seconds of earlier calls
+};
+
+}  // namespace folio::train
