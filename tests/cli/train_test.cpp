@@ -1,0 +1,280 @@
+// A run from the command line: it learns, it can be stopped anywhere and goes on bit for bit, and what it refuses
+// leaves nothing behind.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/json.h"
+#include "tests/support/program.h"
+#include "tests/support/scratch_folder.h"
+
+namespace folio {
+namespace {
+
+using test::Ended;
+using test::run;
+using test::ScratchFolder;
+
+// Words of a small grammar: enough to learn, the same on every machine.
+std::string speeches() {
+  constexpr char const* kWords[] = {"love", "night", "crown", "sword", "king", "the", "a", "my", "is", "of"};
+  std::string text;
+  uint32_t x = 7;
+  for (int line = 0; line < 700; ++line) {
+    text += line % 3 == 0 ? "First Lord:\n" : "";
+    for (int word = 0; word < 7; ++word) text += std::string(kWords[(x = x * 1664525 + 1013904223) >> 24 & 7]) + " ";
+    text += line % 3 == 2 ? "\n\n" : "\n";
+  }
+  return text;
+}
+
+class Train : public testing::Test {
+ protected:
+  Train() { write_file(folder / "text.txt", speeches()); }
+  std::string at(std::string const& name) const { return (folder / name).string(); }
+  std::vector<std::string> command(std::string const& out, std::vector<std::string> more = {}) const {
+    std::vector<std::string> words = {"train",
+                                      "--data",
+                                      at("text.txt"),
+                                      "--out",
+                                      at(out),
+                                      "--layers",
+                                      "2",
+                                      "--heads",
+                                      "2",
+                                      "--embd",
+                                      "32",
+                                      "--context",
+                                      "32",
+                                      "--batch",
+                                      "4",
+                                      "--steps",
+                                      "60",
+                                      "--warmup",
+                                      "5",
+                                      "--dropout",
+                                      "0.1",
+                                      "--eval-every",
+                                      "20",
+                                      "--eval-batches",
+                                      "4",
+                                      "--checkpoint-every",
+                                      "25",
+                                      "--lr",
+                                      "3e-3"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  Ended go_on(std::string const& out, std::vector<std::string> more = {}) const {
+    std::vector<std::string> words = {"train", "--out", at(out), "--resume"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  }
+  void expect_same_run(std::string const& a, std::string const& b) const;
+
+  ScratchFolder folder;
+};
+
+std::string last_checkpoint(Path const& run_folder) {
+  std::string last;
+  for (auto const& entry : std::filesystem::directory_iterator(run_folder / "checkpoints"))
+    last = std::max(last, entry.path().string());
+  return last;
+}
+
+// The log without the clock's fields and without the lines that record a stop or a resume.
+std::vector<std::string> log_of(Path const& run_folder) {
+  std::vector<std::string> lines;
+  std::istringstream in(read_file(run_folder / "metrics.jsonl"));
+  for (std::string line; std::getline(in, line);) {
+    Json json = parse_json(line, "metrics.jsonl");
+    if (json["type"] == "stop" || json["type"] == "resume" || json["type"] == "change") continue;
+    for (char const* key : {"seconds", "tokens_per_second", "memory_bytes"}) json.erase(key);
+    lines.push_back(dump(json));
+  }
+  return lines;
+}
+
+void Train::expect_same_run(std::string const& a, std::string const& b) const {
+  Path const one = last_checkpoint(folder / a), two = last_checkpoint(folder / b);
+  ASSERT_EQ(one.filename(), two.filename());
+  for (char const* file : {"model.safetensors", "optimizer.safetensors", "config.json", "tokenizer.json"})
+    EXPECT_TRUE(read_file(one / file) == read_file(two / file)) << file << " differs";
+  Json state_one = read_json(one / "state.json"), state_two = read_json(two / "state.json");
+  for (Json* state : {&state_one, &state_two}) state->erase("seconds"), state->erase("metrics_bytes");
+  EXPECT_EQ(dump(state_one), dump(state_two));
+  EXPECT_EQ(log_of(folder / a), log_of(folder / b));
+}
+
+TEST_F(Train, LearnsLogsAndKeepsBestAndNewest) {
+  Ended const ended = run(command("run"));
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_NE(ended.out.find("val "), std::string::npos) << "a curve is drawn: " << ended.out;
+  EXPECT_EQ(log_of(folder / "run").size(), 64u) << "60 steps, 4 evaluations";
+  std::vector<double> losses;
+  std::istringstream in(read_file(folder / "run" / "metrics.jsonl"));
+  for (std::string line; std::getline(in, line);)
+    if (Json json = parse_json(line, ""); json["type"] == "step") losses.push_back(json["loss"].get<double>());
+  EXPECT_NEAR(losses.front(), std::log(25.0), 0.6);
+  EXPECT_LT(losses.back(), 0.8 * losses.front());
+  EXPECT_EQ(Path(last_checkpoint(folder / "run")).filename(), "step-00000060");
+  EXPECT_TRUE(std::filesystem::exists(folder / "run" / "best.json"));
+  size_t const kept = size_t(std::distance(std::filesystem::directory_iterator(folder / "run" / "checkpoints"), {}));
+  EXPECT_LE(kept, 3u);
+}
+
+TEST_F(Train, StoppedAtAnyStepAndResumedItIsTheUninterruptedRunBitForBit) {
+  ASSERT_EQ(run(command("whole")).code, 0);
+  for (std::string const stop : {"1", "13", "25", "40", "59"}) {
+    Ended const stopped = run(command("stop" + stop, {"--stop-after", stop}));
+    EXPECT_EQ(stopped.code, 75) << stopped.err;
+    EXPECT_NE(stopped.err.find("--resume"), std::string::npos) << "says how to go on";
+    Ended const resumed = go_on("stop" + stop);
+    EXPECT_EQ(resumed.code, 0) << resumed.err;
+    EXPECT_NE(resumed.err.find("resumed from step " + stop), std::string::npos) << resumed.err;
+    expect_same_run("whole", "stop" + stop);
+  }
+}
+
+TEST_F(Train, StoppedInManyPiecesWithRandomWindowsAndAccumulation) {
+  std::vector<std::string> const choices = {"--windows", "random", "--accumulate", "2", "--batch", "2"};
+  ASSERT_EQ(run(command("whole", choices)).code, 0);
+  auto first = choices;
+  first.insert(first.end(), {"--stop-after", "17"});
+  ASSERT_EQ(run(command("pieces", first)).code, 75);
+  ASSERT_EQ(go_on("pieces", {"--stop-after", "17"}).code, 75);
+  ASSERT_EQ(go_on("pieces", {"--stop-after", "17"}).code, 75);
+  ASSERT_EQ(go_on("pieces").code, 0);
+  expect_same_run("whole", "pieces");
+}
+
+TEST_F(Train, ASignalSavesAndTheRunGoesOnBitForBit) {
+  ASSERT_EQ(run(command("whole", {"--steps", "400"})).code, 0);
+  for (int signal : {SIGTERM, SIGINT}) {
+    std::string const name = "signal" + std::to_string(signal);
+    pid_t const child = ::fork();
+    if (child == 0) {
+      auto words = command(name, {"--steps", "400"});
+      words.insert(words.begin(), test::program());
+      ::freopen("/dev/null", "w", stdout);
+      ::freopen("/dev/null", "w", stderr);
+      std::vector<char*> list;
+      for (std::string& word : words) list.push_back(word.data());
+      list.push_back(nullptr);
+      ::execv(list[0], list.data());
+      ::_exit(127);
+    }
+    std::error_code error;  // as soon as a few steps are logged
+    while (std::filesystem::file_size(folder / name / "metrics.jsonl", error) + 1 < 3000)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ::kill(child, signal);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 75) << status;
+    ASSERT_EQ(go_on(name).code, 0);
+    expect_same_run("whole", name);
+  }
+}
+
+TEST_F(Train, StepsLoggedAfterTheCheckpointAreDroppedOnResuming) {
+  ASSERT_EQ(run(command("whole")).code, 0);
+  ASSERT_EQ(run(command("run", {"--stop-after", "30"})).code, 75);
+  AppendFile(folder / "run" / "metrics.jsonl").write_line(R"({"type":"step","step":31,"loss":9})");
+  AppendFile(folder / "run" / "metrics.jsonl").write_line(R"({"type":"st)");
+  ASSERT_EQ(go_on("run").code, 0);
+  expect_same_run("whole", "run");
+}
+
+TEST_F(Train, ResumeAutoStartsOrContinues) {
+  Ended const started = run(command("run", {"--resume", "auto", "--stop-after", "10"}));
+  EXPECT_EQ(started.code, 75) << started.err;
+  Ended const continued = run(command("run", {"--resume", "auto"}));
+  EXPECT_EQ(continued.code, 0) << continued.err;
+  EXPECT_NE(continued.err.find("resumed from step 10"), std::string::npos);
+}
+
+TEST_F(Train, AResumedRunKeepsItsShapeAndMayChangeItsLength) {
+  ASSERT_EQ(run(command("run", {"--stop-after", "10"})).code, 75);
+  Ended const wider = go_on("run", {"--embd", "64"});
+  EXPECT_EQ(wider.code, 78);
+  EXPECT_NE(wider.err.find("--embd 64"), std::string::npos) << wider.err;
+  EXPECT_EQ(go_on("run", {"--seed", "4"}).code, 78);
+  EXPECT_EQ(go_on("run", {"--dropout", "0.5"}).code, 78);
+  Ended const longer = go_on("run", {"--steps", "70", "--lr", "1e-3"});
+  EXPECT_EQ(longer.code, 0) << longer.err;
+  std::string const log = read_file(folder / "run" / "metrics.jsonl");
+  EXPECT_NE(log.find(R"("type":"change")"), std::string::npos);
+  EXPECT_EQ(Path(last_checkpoint(folder / "run")).filename(), "step-00000070");
+}
+
+TEST_F(Train, RefusalsHaveTheirCodeAndLeaveNothingBehind) {
+  write_file(folder / "empty.txt", "");
+  write_file(folder / "short.txt", "To be");
+  struct Row {
+    std::vector<std::string> more;
+    int code;
+    char const* says;
+  };
+  for (Row const& row : std::vector<Row>{{{"--data", at("nowhere")}, 66, "does not exist"},
+                                         {{"--data", at("empty.txt")}, 65, "empty"},
+                                         {{"--data", at("short.txt")}, 65, "--context"},
+                                         {{"--heads", "5"}, 78, "heads 5 does not divide embd 32"},
+                                         {{"--dropout", "1"}, 78, "dropout"},
+                                         {{"--lr", "fast"}, 2, "--lr"},
+                                         {{"--lr", "-1"}, 78, "--lr"},
+                                         {{"--warmup", "1000"}, 78, "--warmup"},
+                                         {{"--leayers", "2"}, 2, "--layers"}}) {
+    Ended const ended = run(command("run", row.more));
+    EXPECT_EQ(ended.code, row.code) << ended.err;
+    EXPECT_EQ(ended.signal, 0);
+    EXPECT_NE(ended.err.find(row.says), std::string::npos) << ended.err;
+    EXPECT_FALSE(std::filesystem::exists(folder / "run")) << row.says;
+    for (auto const& entry : std::filesystem::directory_iterator(folder.path()))
+      EXPECT_FALSE(is_temporary(entry.path())) << entry.path() << " is left after: " << ended.err;
+  }
+  ASSERT_EQ(run(command("run", {"--steps", "5", "--warmup", "0"})).code, 0);
+  Ended const again = run(command("run"));
+  EXPECT_EQ(again.code, 73);
+  EXPECT_NE(again.err.find("--resume"), std::string::npos) << again.err;
+}
+
+TEST_F(Train, FromAModelKeepsItsShapeAndBeginsAtItsLoss) {
+  ASSERT_EQ(run(command("first", {"--steps", "120"})).code, 0);
+  std::vector<std::string> const words = {
+      "train", "--data", at("text.txt"), "--out", at("second"), "--from", at("first"), "--steps", "5", "--warmup", "0"};
+  Ended const tuned = run(words);
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  auto first_eval = [&](char const* name, bool last) {
+    double loss = 0;
+    std::istringstream in(read_file(folder / name / "metrics.jsonl"));
+    for (std::string line; std::getline(in, line);)
+      if (Json json = parse_json(line, ""); json["type"] == "eval") {
+        loss = json["val"].get<double>();
+        if (!last) break;
+      }
+    return loss;
+  };
+  EXPECT_NEAR(first_eval("second", false), first_eval("first", true), 0.15);
+  auto conflicting = words;
+  conflicting[4] = at("third");
+  conflicting.insert(conflicting.end(), {"--layers", "3"});
+  EXPECT_EQ(run(conflicting).code, 78);
+}
+
+TEST_F(Train, ASecondProcessIsKeptOutAndAStaleLockIsTakenOver) {
+  ASSERT_EQ(run(command("run", {"--stop-after", "10"})).code, 75);
+  {
+    FileLock const lock(folder / "run" / "lock", "process 1 on elsewhere", "the run");
+    Ended const refused = go_on("run");
+    EXPECT_EQ(refused.code, 73);
+    EXPECT_NE(refused.err.find("process 1 on elsewhere"), std::string::npos) << refused.err;
+  }
+  write_file(folder / "run" / "lock", "process 99999 on this host");  // its holder died
+  Ended const resumed = go_on("run");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("process 99999"), std::string::npos) << resumed.err;
+}
+
+}  // namespace
+}  // namespace folio
