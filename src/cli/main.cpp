@@ -17,6 +17,8 @@ namespace folio::cli {
 
 std::vector<Verb> const& verbs() {
   static std::vector<Verb> const table = {
+      {"train", "train a GPT-2 on a text or prepared data", train},
+      {"generate", "text from a model", generate},
       {"tokenize", "turn text into token ids", tokenize},
       {"detokenize", "turn token ids into text", detokenize},
       {"prepare", "turn text into token shards, divided into train and val", prepare},

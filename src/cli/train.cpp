@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/backend_choice.h"
+#include "cli/kind.h"
 #include "cli/resolve_model.h"
 #include "cli/signals.h"
 #include "cli/train_screen.h"
@@ -118,14 +119,16 @@ model::Config starting_shape(TrainCommand const& c, std::vector<std::string> con
 
 // All that can be refused is refused here, before the run has its name: nothing half-made is left behind.
 train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& given) {
+  validate(c.run);
   check(!c.data.empty(), Fault::usage, "what to train on? Give --data with a text or prepared data");
-  data::Kind const kind = data::kind_of(c.data);
-  check(kind != data::Kind::missing, Fault::missing, "--data {} does not exist", c.data);
-  check(kind != data::Kind::model, Fault::content,
-        "--data {} is a model: give a text or prepared data, and --from {} to start from it", c.data, c.data);
+  Kind const kind = what_is(c.data);
+  check(kind != Kind::missing, Fault::missing, "--data {} does not exist", c.data);
+  check(kind != Kind::model && kind != Kind::run && kind != Kind::checkpoint, Fault::content,
+        "--data {} is {}: give a text or prepared data, and --from {} to start from it", c.data, words_for(kind).noun,
+        c.data);
   c.data = std::filesystem::absolute(c.data).lexically_normal().string();
   return train::RunDirectory::create(c.out, [&](Path const& folder) {
-    if (kind == data::Kind::text) {
+    if (kind == Kind::text || kind == Kind::texts || kind == Kind::bytes) {
       data::PrepareOptions options;
       options.tokenizer = c.tokenizer == "auto" ? "" : c.tokenizer;
       data::prepare({c.data}, folder / "data", options);
@@ -237,7 +240,6 @@ int train(Arguments const& arguments) {
   std::vector<std::string> given;
   if (!parse(spec, with_resume_value(arguments), &given)) return 0;
   check(!c.out.empty(), Fault::usage, "where to? Give --out with the name of the run directory");
-  validate(c.run);
   Opened opened = open_run(c, given);
   return train_in(c, opened);
 }

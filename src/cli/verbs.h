@@ -7,6 +7,8 @@ namespace folio::cli {
 
 int tokenize(Arguments const&);
 int detokenize(Arguments const&);
+int train(Arguments const&);
+int generate(Arguments const&);
 int prepare(Arguments const&);
 int inspect(Arguments const&);
 int info(Arguments const&);
