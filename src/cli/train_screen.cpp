@@ -5,6 +5,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "cli/verb.h"
 #include "core/log.h"
 #include "report/table.h"
 
@@ -12,6 +13,13 @@ namespace folio::cli {
 namespace {
 
 using report::grouped;
+
+// "name         text", wrapped to 80 columns behind the name.
+std::string line(char const* name, std::string const& text) {
+  constexpr size_t kIndent = 13;
+  std::string out = wrapped(text, kIndent);
+  return out.replace(0, kIndent, fmt::format("{:<13}", name));
+}
 
 std::string part(char const* name, int64_t n) { return n > 0 ? fmt::format(", {} {}", name, grouped(n)) : ""; }
 
@@ -42,27 +50,26 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, in
                           std::vector<Arena*> const& memory, size_t evaluation_bytes) {
   model::ParameterCounts const n = model::count_parameters(c);
   int64_t const a_step = o.batch * o.accumulate * c.context;
-  std::string out = fmt::format("model        {}\n", model::describe(c));
-  out += fmt::format("parameters   {}: tokens {}, positions {}, attention {}, MLP {}, norms {}{}\n", grouped(n.total()),
-                     grouped(n.token_embedding), grouped(n.position_embedding), grouped(n.attention), grouped(n.mlp),
-                     grouped(n.norms), part("head", n.head));
+  std::string out = line("model", model::describe(c));
+  out += line("parameters", fmt::format("{}: tokens {}, positions {}, attention {}, MLP {}, norms {}{}",
+                                        grouped(n.total()), grouped(n.token_embedding), grouped(n.position_embedding),
+                                        grouped(n.attention), grouped(n.mlp), grouped(n.norms), part("head", n.head)));
   if (n.saved_by_tying > 0)
-    out +=
-        fmt::format("             the head is the token embedding: {} parameters saved\n", grouped(n.saved_by_tying));
-  out += fmt::format("batch        {} sequences × {} micro-batches × {} tokens = {} tokens a step\n", o.batch,
-                     o.accumulate, c.context, grouped(a_step));
-  out +=
-      fmt::format("data         {} tokens an epoch; {} steps are {:.2f} epochs, {} tokens\n", grouped(tokens_in_epoch),
-                  grouped(o.steps), double(o.steps) * double(a_step) / double(tokens_in_epoch),
-                  format_count(double(o.steps) * double(a_step)));
+    out += line("", fmt::format("the head is the token embedding: {} parameters saved", grouped(n.saved_by_tying)));
+  out += line("batch", fmt::format("{} sequences × {} micro-batches × {} tokens = {} tokens a step", o.batch,
+                                   o.accumulate, c.context, grouped(a_step)));
+  double const all = double(o.steps) * double(a_step);
+  out += line("data", fmt::format("{} tokens an epoch; {} steps are {:.2f} epochs, {} tokens", grouped(tokens_in_epoch),
+                                  grouped(o.steps), all / double(tokens_in_epoch), format_count(all)));
   size_t total = evaluation_bytes;
   std::string roles;
   for (Arena* a : memory) {
     total += a->bytes();
-    if (a->bytes() > 0) roles += fmt::format(", {} {}", a->role(), format_bytes(double(a->bytes())));
+    if (a->bytes() > 0) roles += fmt::format("{} {}, ", a->role(), format_bytes(double(a->bytes())));
   }
-  out += fmt::format("memory       {}{}, evaluation {}", format_bytes(double(total)), roles,
-                     format_bytes(double(evaluation_bytes)));
+  out += line("memory", fmt::format("{}: {}evaluation {}", format_bytes(double(total)), roles,
+                                    format_bytes(double(evaluation_bytes))));
+  out.pop_back();  // say() ends the line
   return out;
 }
 
