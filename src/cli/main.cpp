@@ -22,6 +22,7 @@ std::vector<Verb> const& verbs() {
       {"tokenize", "turn text into token ids", tokenize},
       {"detokenize", "turn token ids into text", detokenize},
       {"prepare", "turn text into token shards, divided into train and val", prepare},
+      {"eval", "loss, perplexity and bits per byte of a model on data", eval},
       {"inspect", "a model's shape, tensors and parameters by part", inspect},
       {"info", "what a file or folder is; where things are kept", info},
       {"doctor", "what this machine offers, and what is missing", doctor},

@@ -10,6 +10,7 @@ int detokenize(Arguments const&);
 int train(Arguments const&);
 int generate(Arguments const&);
 int prepare(Arguments const&);
+int eval(Arguments const&);
 int inspect(Arguments const&);
 int info(Arguments const&);
 int doctor(Arguments const&);
