@@ -72,6 +72,9 @@ std::unique_ptr<Tokenizer> load_json(Path const& directory) {
   auto const json = read_json(origin, kTokenizerJson);
   check(json.is_object() && json.contains("model") && json["model"].is_object(), Fault::content,
         "{}: no model in it; a tokenizer in Hugging Face's form was expected", origin);
+  auto const version = find_string(json, "version", origin).value_or("1.0");
+  check(version == "1.0", Fault::content, "{}: version {} of the format; this folio reads version 1.0", origin,
+        visible(version));
   auto const type = get_string(json["model"], "type", origin + ": model");
   if (type == "WordLevel") return read_char_json(json, origin);
   check(type == "BPE", Fault::content, "{}: a model of the type {}; BPE and character tokenizers are supported", origin,

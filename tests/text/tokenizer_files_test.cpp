@@ -2,6 +2,7 @@
 // with a sentence.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
@@ -50,10 +51,13 @@ class Files : public testing::Test {
       for (auto const specials : {Specials::as_text, Specials::as_token})
         EXPECT_EQ(a.encode(text, specials), b.encode(text, specials)) << text;
   }
+  void put(Json const& json) const {  // without write_json's care, which costs time
+    std::ofstream(folder / "tokenizer.json") << json.dump();
+  }
   void refuses(std::string const& words, auto change) const {
     auto json = small_json();
     change(json);
-    write_json(folder / "tokenizer.json", json);
+    put(json);
     expect_fault(Fault::content, {"tokenizer.json", words}, [&] { load_tokenizer(directory()); });
   }
 };
@@ -194,14 +198,47 @@ TEST_F(Files, ThatCutTextsInAnotherWayAreRefused) {
   refuses("ignore_merges", [](Json& j) { j["model"]["ignore_merges"] = true; });
   refuses("drop out", [](Json& j) { j["model"]["dropout"] = 0.1; });
   refuses("\"Unigram\"", [](Json& j) { j["model"]["type"] = "Unigram"; });
+  refuses("version \"2.0\"", [](Json& j) { j["version"] = "2.0"; });
   refuses("no model", [](Json& j) { j = {{"version", "1.0"}}; });
   refuses("no model", [](Json& j) { j = Json::array(); });
+}
+
+// Whatever stands in whichever place, it loads or one sentence says why not.
+TEST_F(Files, WithAnyValueOfAnyTypeAnywhereEndInASentenceAtWorst) {
+  std::vector<Json> const values = {nullptr,       true,           5,   -1,           1.5, "x", "",
+                                    Json::array(), Json::object(), {5}, {{"type", 5}}};
+  std::vector<Json> tokenizers = {small_json()};
+  tokenizers.push_back(parse_json(make_char_tokenizer("ab\xff")->files().at(0).content, "char"));
+  size_t loaded = 0, refused = 0;
+  for (auto const& whole : tokenizers) {
+    std::vector<std::string> places;
+    auto const flat = whole.flatten();
+    for (auto const& [place, value] : flat.items()) {
+      if (place.find("/vocab/") != place.npos && !place.ends_with("/a")) continue;  // one token is enough
+      for (auto end = place.size(); end != place.npos && end > 0; end = place.rfind('/', end - 1))
+        places.push_back(place.substr(0, end));
+    }
+    std::ranges::sort(places);
+    places.erase(std::unique(places.begin(), places.end()), places.end());
+    EXPECT_GT(places.size(), 15u);
+    for (auto const& place : places)
+      for (auto const& value : values) {
+        auto changed = whole;
+        changed[Json::json_pointer(place)] = value;
+        put(changed);
+        auto const thrown = test::thrown_by([&] { load_tokenizer(directory()); });  // another exception ends the test
+        ASSERT_TRUE(thrown.fault == 0 || thrown.fault == 65) << place << ": " << thrown.sentence;
+        thrown.fault == 0 ? ++loaded : ++refused;
+      }
+  }
+  EXPECT_GT(refused, 200u);
+  EXPECT_GT(loaded, 20u);
 }
 
 TEST_F(Files, CutOffAnywhereAreRefused) {
   auto const content = dump(small_json());
   for (size_t size = 0; size < content.size(); size += 97) {
-    write_file(folder / "tokenizer.json", content.substr(0, size));
+    std::ofstream(folder / "tokenizer.json") << content.substr(0, size);
     expect_fault(Fault::content, {"tokenizer.json"}, [&] { load_tokenizer(directory()); });
   }
 }
