@@ -171,6 +171,7 @@ Kind kind_of(Path const& path) {
   auto const status = fs::status(path, error);
   if (!fs::exists(status)) return path == "-" ? Kind::text : Kind::missing;
   if (!fs::is_directory(status)) {
+    if (!fs::is_regular_file(status)) return Kind::text;  // a pipe: looking into it would take bytes away
     if (path.extension() == ".safetensors") return Kind::model;
     return path.extension() == ".bin" || is_shard(path) ? Kind::tokens : Kind::text;
   }

@@ -59,7 +59,7 @@ class Shard {
   std::span<uint8_t const> mask_;
 };
 
-/// Is this a file that begins as a shard does?
+/// Is this regular file one that begins as a shard does?
 bool is_shard(Path const&);
 
 struct ShardInfo {

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "data/dataset.h"
 
 namespace folio::data {
 
@@ -44,6 +45,18 @@ std::ifstream open_text(Path const& path, std::string const& name) {
   return in;
 }
 
+void refuse_what_is_no_text(Path const& path, Kind kind) {
+  std::string const name = path.string();
+  check(kind != Kind::missing, Fault::missing, "{} does not exist: give a text file, a folder of them, or - for stdin",
+        name);
+  check(kind != Kind::prepared, Fault::content, "{} is prepared data already: folio train --data {} trains on it", name,
+        name);
+  check(kind != Kind::tokens, Fault::content, "{} holds token ids, not text: folio train --data {} trains on them",
+        name, name);
+  check(kind != Kind::model, Fault::content, "{} is a model or a run, not text: give a text file or a folder of them",
+        name);
+}
+
 class Lister {
  public:
   Lister(Path const& spool, std::function<void(uint64_t)> const& copied) : spool_(spool), copied_(copied) {}
@@ -53,8 +66,7 @@ class Lister {
     Path const path = text;
     std::error_code error;
     auto const status = fs::status(path, error);
-    check(fs::exists(status), Fault::missing, "{} does not exist: give a text file, a folder of them, or - for stdin",
-          text);
+    refuse_what_is_no_text(path, kind_of(path));
     if (fs::is_directory(status)) return add_folder(path, val);
     if (fs::is_regular_file(status)) return add_file(path, val);
     auto in = open_text(path, text);

@@ -202,6 +202,18 @@ TEST(Shard, ContentThatCannotBeIsRefusedWithItsPlace) {
   refused({"loss mask of token 7 "}, 2176 + 7, "\x02");
 }
 
+TEST(Shard, ABadIdIsFoundWhereverItStands) {
+  TemporaryFolder folder;
+  Path const path = folder / "plain.bin";
+  for (size_t const at : {0, 4095, 4096, 5000, 8191, 8192, 9999}) {
+    std::string bytes(20'000, '\1');  // ids of 257
+    bytes[2 * at + 1] = '\2';
+    put(path, bytes);
+    expect_fault(Fault::content, {"token " + std::to_string(at) + " has the id 513"}, [&] { Shard::plain(path, 513); });
+    EXPECT_NO_THROW(Shard::plain(path, 514));
+  }
+}
+
 TEST(Shard, AnIdThatTurnsBadWhileItIsMappedIsRefusedWhenRead) {
   TemporaryFolder folder;
   Path const path = folder / "plain.bin";

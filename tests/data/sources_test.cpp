@@ -1,7 +1,11 @@
 #include "data/sources.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <thread>
+
+#include "data/alphabet.h"
 #include "data/encode.h"
 #include "data/shard.h"
 #include "tests/data/data_support.h"
@@ -55,9 +59,35 @@ TEST(Sources, WhatCannotBeReadIsRefused) {
   };
   expect_fault(Fault::missing, {"none.txt", "does not exist"}, [&] { list({(folder / "none.txt").string()}); });
   expect_fault(Fault::content, {"without .txt files"}, [&] { list({(folder / "empty").string()}); });
+  put(folder.path() / "data/manifest.json", "{}");
+  put(folder.path() / "data/tokenizer/merges.txt", "x");
+  put(folder.path() / "model/config.json", "{}");
+  put(folder.path() / "model/merges.txt", "x");
+  put(folder / "ids.bin", "xx");
+  expect_fault(Fault::content, {"prepared data already", "folio train"}, [&] { list({(folder / "data").string()}); });
+  expect_fault(Fault::content, {"is a model"}, [&] { list({a}, {(folder / "model").string()}); });
+  expect_fault(Fault::content, {"token ids, not text"}, [&] { list({(folder / "ids.bin").string()}); });
   expect_fault(Fault::value, {"given twice"}, [&] { list({a, a}); });
-  expect_fault(Fault::value, {"given twice"}, [&] { list({folder.path().string(), a}); });
+  put(folder.path() / "some/b.txt", "x");
+  expect_fault(Fault::value, {"given twice"}, [&] {
+    list({(folder / "some").string(), (folder / "some/b.txt").string()});
+  });
   expect_fault(Fault::value, {"given twice"}, [&] { list({}, {a, a}); });
+}
+
+TEST(Sources, APipeIsCopiedWhole) {
+  TemporaryFolder folder;
+  Path const pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::string const text = test::made_text(300'000, 4);
+  std::jthread const writer([&] { std::ofstream(pipe, std::ios::binary) << text; });
+  uint64_t copied = 0;
+  std::filesystem::create_directory(folder / "spool");
+  auto const sources = list_sources({pipe.string()}, {}, folder / "spool", [&](uint64_t bytes) { copied = bytes; });
+  ASSERT_EQ(sources.size(), 1u);
+  EXPECT_EQ(sources[0].name, pipe.string());
+  EXPECT_EQ(read_file(sources[0].path), text);
+  EXPECT_EQ(copied, text.size());
 }
 
 std::vector<std::string> documents_of(std::string const& text, std::string const& separator) {
@@ -196,6 +226,23 @@ class ByteTokenizer : public text::Tokenizer {  // a byte is an id; with an adde
   std::string bytes_;
 };
 
+/// An id a word, so that a cut that moves a word's border shows.
+class WordTokenizer : public ByteTokenizer {
+ public:
+  int64_t vocab() const override { return 65'536; }
+  std::vector<int32_t> encode(std::string_view s, text::Specials) const override {
+    std::vector<int32_t> ids;
+    text::Words const words;
+    for (char const *at = s.data(), *end = at + s.size(); at < end;) {
+      char const* const next = words.end_of_word(at, end);
+      ids.push_back(static_cast<int32_t>(std::hash<std::string_view>{}({at, next}) % 65'536));
+      at = next;
+    }
+    return ids;
+  }
+  std::string_view token(int32_t) const override { return "x"; }
+};
+
 std::vector<int32_t> encode_in_pieces(text::Tokenizer const& tokenizer, std::vector<std::string> const& documents,
                                       size_t step, size_t threads, std::optional<int32_t> end = {}) {
   TemporaryFolder folder;
@@ -241,6 +288,39 @@ TEST(Encoder, ATextWithoutAPlaceToCutIsHeldWhole) {
   text[DocumentEncoder::kPiece * 5 / 2] = ' ';
   auto const ids = encode_in_pieces(tokenizer, {text}, 65'537, 2);
   EXPECT_EQ(tokenizer.decode(ids), text);
+}
+
+TEST(Encoder, ARunOfBlanksOnTheEdgeOfAPieceIsNotTornApart) {
+  WordTokenizer const tokenizer;
+  for (std::string const run : {"\u3000\n\n", "\u00a0  ", "\u2028 \n", " \u3000 \u3000\n\n"})
+    for (size_t before = 0; before < 12; ++before) {  // the edge stands at each place of the run
+      std::string const text = std::string(DocumentEncoder::kPiece - before, 'x') + run +
+                               std::string(2 * DocumentEncoder::kPiece, 'y') + " z";
+      ASSERT_EQ(encode_in_pieces(tokenizer, {text}, DocumentEncoder::kPiece, 1),
+                tokenizer.encode(text, text::Specials::as_text))
+          << before;
+    }
+}
+
+TEST(Alphabet, PiecesGiveTheCharactersOfTheWhole) {
+  for (uint32_t seed = 0; seed < 50; ++seed) {
+    std::string const text = test::made_text(300, seed, true);
+    auto const expected = text::make_char_tokenizer(text)->fingerprint();
+    for (size_t const step : {1, 2, 3, 7, 300}) {
+      Alphabet alphabet;
+      for (size_t at = 0; at < text.size(); at += step) alphabet.add(std::string_view(text).substr(at, step));
+      alphabet.end();
+      ASSERT_EQ(text::make_char_tokenizer(alphabet.text())->fingerprint(), expected)
+          << "seed " << seed << " by " << step;
+    }
+  }
+}
+
+TEST(Alphabet, CharactersDoNotJoinOverDocuments) {
+  Alphabet alphabet;
+  alphabet.add("\xc3"), alphabet.end();
+  alphabet.add("\xa9"), alphabet.end();
+  EXPECT_EQ(text::make_char_tokenizer(alphabet.text())->vocab(), 2);
 }
 
 TEST(Encoder, ATokenThatHoldsAPlaceToCutIsNotTornApart) {
