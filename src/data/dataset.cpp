@@ -48,8 +48,8 @@ int64_t Split::document_start(int64_t document) const {
 template <class Out, class Read>
 void Split::each_part(int64_t begin, std::span<Out> out, Read read) const {
   auto const size = static_cast<int64_t>(out.size());
-  check(begin >= 0 && begin <= tokens() && size <= tokens() - begin, "{}: tokens {} to {} of {}", name_, begin,
-        begin + size, tokens());
+  check(begin >= 0 && begin <= tokens() && size <= tokens() - begin, "{}: {} tokens from {} of {}", name_, size, begin,
+        tokens());
   auto shard = static_cast<size_t>(std::ranges::upper_bound(begins_, begin) - begins_.begin() - 1);
   for (; !out.empty(); ++shard) {
     auto const n = std::min<int64_t>(static_cast<int64_t>(out.size()), begins_[shard + 1] - begin);

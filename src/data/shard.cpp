@@ -145,7 +145,7 @@ void Shard::check_content() const {
 
 void Shard::read(int64_t begin, std::span<int32_t> out) const {
   check(begin >= 0 && static_cast<uint64_t>(begin) <= tokens_ && out.size() <= tokens_ - static_cast<uint64_t>(begin),
-        "{}: tokens {} to {} of {}", name_, begin, begin + static_cast<int64_t>(out.size()), tokens_);
+        "{}: {} tokens from {} of {}", name_, out.size(), begin, tokens_);
   auto const copy = [&]<class Id>(std::span<Id const> all) {
     std::ranges::copy(all.subspan(static_cast<size_t>(begin), out.size()), out.begin());
   };
@@ -158,7 +158,7 @@ void Shard::read(int64_t begin, std::span<int32_t> out) const {
 
 void Shard::read_mask(int64_t begin, std::span<uint8_t> out) const {
   check(begin >= 0 && static_cast<uint64_t>(begin) <= tokens_ && out.size() <= tokens_ - static_cast<uint64_t>(begin),
-        "{}: tokens {} to {} of {}", name_, begin, begin + static_cast<int64_t>(out.size()), tokens_);
+        "{}: {} tokens from {} of {}", name_, out.size(), begin, tokens_);
   if (mask_.empty()) std::ranges::fill(out, uint8_t{1});
   else
     std::ranges::transform(mask_.subspan(static_cast<size_t>(begin), out.size()), out.begin(),
