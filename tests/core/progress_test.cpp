@@ -1,7 +1,10 @@
 // Numbers as people read them, the line that fits, and the messages' guard against control characters.
 #include "core/progress.h"
 
+#include <pty.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "core/log.h"
 #include "tests/support/files.h"
@@ -24,6 +27,61 @@ TEST(ProgressLine, StandsInItsPlacesWhateverIsDropped) {
   EXPECT_EQ(fit_line(kFields, places, 80), "3120/5000  +0h53  train 1.241  val 1.462");
   EXPECT_EQ(fit_line(kFields, places, 39), "3120/5000  train 1.241  val 1.462");
   EXPECT_EQ(fit_line({"é…"}, {}, 2), "é…");  // columns, not bytes
+}
+
+/// What a process shows whose stderr is a terminal of 30 columns.
+template <class Show>
+std::string on_a_terminal(Show show) {
+  winsize size{};
+  size.ws_col = 30;
+  int terminal_end = -1;
+  pid_t const child = ::forkpty(&terminal_end, nullptr, nullptr, &size);
+  if (child == 0) {
+    ::setenv("TERM", "dumb", 1);
+    show();
+    ::_exit(0);
+  }
+  std::string shown;
+  char bytes[4096];
+  for (ssize_t n = 0; (n = ::read(terminal_end, bytes, sizeof bytes)) > 0;) shown.append(bytes, static_cast<size_t>(n));
+  ::close(terminal_end);
+  ::waitpid(child, nullptr, 0);
+  return shown;
+}
+
+TEST(ProgressLine, OnATerminalItIsRewrittenAndMakesWayForMessages) {
+  std::string const shown = on_a_terminal([] {
+    Progress progress;
+    progress.show({"step 1", "train 4.174", "val 4.1", "too long to fit here"});
+    progress.show({"step 2"});  // too soon
+    say("a message");
+    ::usleep(300'000);
+    progress.show({"step 3"});
+    progress.finish();
+  });
+  std::string const line = "step 1  train 4.174  val 4.1", blanks(line.size(), ' ');
+  EXPECT_EQ(shown, '\r' + line + '\r' + blanks + "\ra message\r\n\rstep 3\r\n");
+}
+
+TEST(ProgressLine, IsNotThereWhenQuiet) {
+  EXPECT_EQ(on_a_terminal([] {
+              set_quiet(true);
+              Progress progress;
+              EXPECT_FALSE(progress.due());
+              progress.show({"step 1"});
+            }),
+            "");
+}
+
+TEST(ProgressLine, InAFileItIsALineNowAndThen) {
+  testing::internal::CaptureStderr();
+  {
+    Progress progress;
+    for (int step = 1; step < 1000; ++step) progress.show({"step " + std::to_string(step), "train 4.174"});
+    Progress disabled(false);
+    disabled.show({"nothing"});
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "step 1  train 4.174\n");
 }
 
 TEST(Numbers, AsPeopleReadThem) {
