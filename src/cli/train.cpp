@@ -226,7 +226,7 @@ int train(Arguments const& arguments) {
   Fields all = c.run_fields();
   for (Field const& more : c.call_fields()) all.push_back(more);
   Spec const spec{.name = "train",
-                  .summary = "train a GPT-2",
+                  .summary = "train a GPT-2 on a text or prepared data",
                   .details =
                       "What decays is chosen with --decay: matrices (the default, as in nanoGPT and llm.c) or linear "
                       "(not the embeddings). Warm-up: step i of W has the rate lr · (i + 1)/W. Ctrl-C saves and exits "

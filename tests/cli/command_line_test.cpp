@@ -12,10 +12,11 @@ using folio::test::ScratchFolder;
 
 namespace {
 
+Json table() { return parse_json(run({"help", "--json"}).out, "folio help --json"); }
+
 std::vector<std::string> verbs() {
   std::vector<std::string> names;
-  Json const all = parse_json(run({"help", "--json"}).out, "folio help --json");
-  for (Json const& verb : all) names.push_back(verb["verb"]);
+  for (Json const& verb : table()) names.push_back(verb["verb"]);
   return names;
 }
 
@@ -84,6 +85,13 @@ TEST(Help, OfEveryVerbHasAnExampleAndIsNarrow) {
       EXPECT_NE(help.out.find(flag["name"].get<std::string>()), std::string::npos) << verb << flag;
       EXPECT_FALSE(flag["help"].get<std::string>().empty()) << verb << flag;
     }
+  }
+}
+
+TEST(Help, SaysOfAVerbWhatTheTableSays) {
+  for (Json const& verb : table()) {
+    std::string const name = verb["verb"];
+    EXPECT_EQ(parse_json(run({name, "--help", "--json"}).out, name)["summary"], verb["summary"]) << name;
   }
 }
 
