@@ -31,8 +31,9 @@ std::optional<uint64_t> number(std::string const& text) {
 }
 
 /// This process' control groups and those above them, innermost first; a limit may stand on any.
-std::vector<Path> groups(std::string const& controller, Path const& root) {
-  std::ifstream in("/proc/self/cgroup");
+std::vector<Path> groups(Path const& root, std::string const& controller) {
+  Path const base = root / "sys/fs/cgroup" / controller;  // version 2 has no folder a controller
+  std::ifstream in(root / "proc/self/cgroup");
   for (std::string line; std::getline(in, line);) {  // "0::/a/b", or in version 1 "4:cpu,cpuacct:/a/b"
     size_t const first = line.find(':'), second = line.find(':', first + 1);
     if (second == line.npos) continue;
@@ -40,31 +41,31 @@ std::vector<Path> groups(std::string const& controller, Path const& root) {
     if (controller.empty() ? names != ",," : names.find(',' + controller + ',') == names.npos) continue;
     std::vector<Path> found;
     for (Path part = Path(line.substr(second + 1)).relative_path();; part = part.parent_path()) {
-      found.push_back(root / part);
+      found.push_back(base / part);
       if (part.empty()) return found;
     }
   }
-  return {root};
+  return {base};
 }
 
-std::optional<double> core_quota() {
+std::optional<double> core_quota(Path const& root) {
   std::optional<double> least;
   auto const keep = [&](std::string const& quota, std::string const& period) {
     auto const q = number(quota), p = number(period);
     if (q && p && *p > 0) least = std::min(least.value_or(1e9), static_cast<double>(*q) / static_cast<double>(*p));
   };
-  for (Path const& group : groups("", "/sys/fs/cgroup")) {
+  for (Path const& group : groups(root, "")) {
     std::istringstream line(first_line(group / "cpu.max"));  // "max 100000"
     std::string quota, period;
     line >> quota >> period;
     keep(quota, period);
   }
-  for (Path const& group : groups("cpu", "/sys/fs/cgroup/cpu"))  // version 1; −1 is none
+  for (Path const& group : groups(root, "cpu"))  // version 1; −1 is none
     keep(first_line(group / "cpu.cfs_quota_us"), first_line(group / "cpu.cfs_period_us"));
   return least;
 }
 
-void look_at_limit(Machine& machine) {
+void look_at_limit(Machine& machine, Path const& root) {
   auto const keep = [&](Path const& limit_file, Path const& use_file) {
     auto const limit = number(first_line(limit_file));
     if (!limit || *limit >= std::max(machine.memory, uint64_t{1})) return;  // "max", or more than there is
@@ -72,8 +73,8 @@ void look_at_limit(Machine& machine) {
     machine.memory_limit = limit;
     machine.memory_in_limit = number(first_line(use_file));
   };
-  for (Path const& group : groups("", "/sys/fs/cgroup")) keep(group / "memory.max", group / "memory.current");
-  for (Path const& group : groups("memory", "/sys/fs/cgroup/memory"))
+  for (Path const& group : groups(root, "")) keep(group / "memory.max", group / "memory.current");
+  for (Path const& group : groups(root, "memory"))
     keep(group / "memory.limit_in_bytes", group / "memory.usage_in_bytes");
 }
 
@@ -91,12 +92,12 @@ int usable_cores(int online) {
 
 }  // namespace
 
-Machine look_at_machine() {
+Machine look_at_machine(Path const& root) {
   Machine machine;
   machine.cores = static_cast<int>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
   machine.usable_cores = usable_cores(machine.cores);
-  machine.core_quota = core_quota();
-  std::ifstream in("/proc/meminfo");
+  machine.core_quota = core_quota(root);
+  std::ifstream in(root / "proc/meminfo");
   for (std::string line; std::getline(in, line);) {  // "MemTotal:       16315932 kB"
     std::istringstream words(line);
     std::string name;
@@ -105,7 +106,7 @@ Machine look_at_machine() {
     if (name == "MemTotal:") machine.memory = kib * 1024;
     if (name == "MemAvailable:") machine.free_memory = kib * 1024;
   }
-  look_at_limit(machine);
+  look_at_limit(machine, root);
   return machine;
 }
 

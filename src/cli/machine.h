@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/file.h"
+
 namespace folio::cli {
 
 struct Machine {
@@ -14,6 +16,7 @@ struct Machine {
   std::optional<uint64_t> memory_limit;     // of a container
   std::optional<uint64_t> memory_in_limit;  // used of it
 };
-Machine look_at_machine();
+/// `root` is where /proc and /sys are looked for: another folder in tests.
+Machine look_at_machine(Path const& root = "/");
 
 }  // namespace folio::cli

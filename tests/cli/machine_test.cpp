@@ -1,0 +1,67 @@
+// What a container grants, read from control groups of both versions as the kernel lays them out.
+#include "cli/machine.h"
+
+#include "tests/support/files.h"
+
+using namespace folio;
+using namespace folio::cli;
+using folio::test::ScratchFolder;
+
+namespace {
+
+class System : public ScratchFolder {
+ public:
+  System() { put("proc/meminfo", "MemTotal:       16384000 kB\nMemFree:  1 kB\nMemAvailable:    8192000 kB\n"); }
+  void put(std::string const& name, std::string const& content) const {
+    make_folders((*this / name).parent_path());
+    write_file(*this / name, content);
+  }
+};
+
+}  // namespace
+
+TEST(Machine, WithoutAContainerHasNoLimits) {
+  System const system;
+  Machine const m = look_at_machine(system.path());
+  EXPECT_GE(m.usable_cores, 1);
+  EXPECT_LE(m.usable_cores, m.cores);
+  EXPECT_EQ(m.memory, uint64_t{16384000} * 1024);
+  EXPECT_EQ(m.free_memory, uint64_t{8192000} * 1024);
+  EXPECT_FALSE(m.core_quota.has_value());
+  EXPECT_FALSE(m.memory_limit.has_value());
+}
+
+TEST(Machine, TheTightestLimitOfNestedGroupsCounts) {
+  System const system;
+  system.put("proc/self/cgroup", "0::/box/inner\n");
+  system.put("sys/fs/cgroup/box/cpu.max", "150000 100000\n");
+  system.put("sys/fs/cgroup/box/inner/cpu.max", "max 100000\n");
+  system.put("sys/fs/cgroup/box/memory.max", "2147483648\n");
+  system.put("sys/fs/cgroup/box/memory.current", "1048576\n");
+  system.put("sys/fs/cgroup/box/inner/memory.max", "4294967296\n");
+  Machine const m = look_at_machine(system.path());
+  ASSERT_TRUE(m.core_quota.has_value());
+  EXPECT_EQ(*m.core_quota, 1.5);
+  EXPECT_EQ(m.memory_limit, uint64_t{2} << 30);
+  EXPECT_EQ(m.memory_in_limit, uint64_t{1} << 20);
+}
+
+TEST(Machine, AContainersOwnRootIsItsGroup) {
+  System const system;
+  system.put("proc/self/cgroup", "0::/\n");
+  system.put("sys/fs/cgroup/cpu.max", "200000 100000\n");
+  EXPECT_EQ(look_at_machine(system.path()).core_quota, 2.0);
+}
+
+TEST(Machine, VersionOneAndNoLimitInIt) {
+  System const system;
+  system.put("proc/self/cgroup", "5:memory:/docker/x\n4:cpu,cpuacct:/docker/x\n");
+  system.put("sys/fs/cgroup/cpu/docker/x/cpu.cfs_quota_us", "50000\n");
+  system.put("sys/fs/cgroup/cpu/docker/x/cpu.cfs_period_us", "100000\n");
+  system.put("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+  system.put("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+  system.put("sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes", "9223372036854771712\n");  // none
+  Machine const m = look_at_machine(system.path());
+  EXPECT_EQ(m.core_quota, 0.5);
+  EXPECT_FALSE(m.memory_limit.has_value());
+}
