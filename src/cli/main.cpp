@@ -24,6 +24,7 @@ std::vector<Verb> const& verbs() {
       {"prepare", "turn text into token shards, divided into train and val", prepare},
       {"eval", "loss, perplexity and bits per byte of a model on data", eval},
       {"inspect", "a model's shape, tensors and parameters by part", inspect},
+      {"bench", "how fast this machine is at what folio does", bench},
       {"info", "what a file or folder is; where things are kept", info},
       {"doctor", "what this machine offers, and what is missing", doctor},
   };

@@ -12,6 +12,7 @@ int generate(Arguments const&);
 int prepare(Arguments const&);
 int eval(Arguments const&);
 int inspect(Arguments const&);
+int bench(Arguments const&);
 int info(Arguments const&);
 int doctor(Arguments const&);
 
