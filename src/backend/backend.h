@@ -172,6 +172,10 @@ class Backend : public Memory {
  protected:
   Tensor scratch_;  // (scratch_bytes) u8
 
+  // Default bodies of the fused ops; an override may fall back on them.
+  virtual void do_linear_gelu(Tensor, Tensor, Tensor, Affine const&);
+  virtual void do_linear_gelu_backward(Tensor, Tensor, Tensor, Tensor, Tensor, Affine const&);
+
  private:
   virtual void do_upload(Tensor to, void const* from) = 0;
   virtual void do_download(void* to, Tensor from) = 0;
@@ -187,8 +191,6 @@ class Backend : public Memory {
   virtual void do_linear_backward(Tensor, Tensor, Tensor, Affine const&) = 0;
   virtual void do_gelu(Tensor, Tensor) = 0;
   virtual void do_gelu_backward(Tensor, Tensor, Tensor) = 0;
-  virtual void do_linear_gelu(Tensor, Tensor, Tensor, Affine const&);
-  virtual void do_linear_gelu_backward(Tensor, Tensor, Tensor, Tensor, Tensor, Affine const&);
   virtual void do_dropout_add(Tensor, Tensor, Tensor, Dropout const&) = 0;
   virtual void do_dropout_backward(Tensor, Tensor, Dropout const&) = 0;
   virtual void do_attention(Tensor, Tensor, Tensor, Dropout const&) = 0;

@@ -34,8 +34,7 @@ void pack_across(float* to, float const* x, int64_t ld, Sizes const& z) {
 }
 // panels (Dp / 16, rows, 16): products x · rows
 void pack_along(float* to, float const* x, int64_t ld, int64_t rows, Sizes const& z) {
-  for (int64_t d = 0; d < z.D; d += kPanel)
-    kernels::pack_panel(to + d * rows, x + d, ld, rows, std::min(kPanel, z.D - d));
+  kernels::pack_panels(to, rows * kPanel, x, ld, rows, z.D);
 }
 // strip (rows, Tp) = a (rows, D) · the panels of keys [0, keys)ᵀ
 void scores(float* strip, float const* a, int64_t lda, float const* across, int64_t rows, int64_t keys,

@@ -84,7 +84,7 @@ void Cpu::do_classifier(Tensor losses, Tensor dx, Tensor x, Weight const& w, Tar
       for (int64_t n = begin; n < end; ++n) row(z + n * ldz, first + n);
     });
     matmul_.multiply(dx.as<float>() + first * C, C, {z, ldz}, {w.master.as<float>(), C}, nullptr, rows, C, V);
-    matmul_.accumulate(w.grad.as<float>(), C, {z, ldz, true}, {x.as<float>() + first * C, C}, V, C, rows);
+    matmul_.gemm(w.grad.as<float>(), C, true, {z, ldz, true}, {x.as<float>() + first * C, C}, V, C, rows);
   }
   for (int64_t n = 0; n < N; ++n)
     if (ids[n] >= 0) s.loss += double(weights[n]) * s.input.inverse_total * double(plain[n]);

@@ -40,6 +40,7 @@ class Cpu final : public Backend {
   void do_linear_backward(Tensor, Tensor, Tensor, Affine const&) override;
   void do_gelu(Tensor, Tensor) override;
   void do_gelu_backward(Tensor, Tensor, Tensor) override;
+  void do_linear_gelu(Tensor, Tensor, Tensor, Affine const&) override;
   void do_linear_gelu_backward(Tensor, Tensor, Tensor, Tensor, Tensor, Affine const&) override;
   void do_dropout_add(Tensor, Tensor, Tensor, Dropout const&) override;
   void do_dropout_backward(Tensor, Tensor, Dropout const&) override;

@@ -8,9 +8,9 @@
 
 namespace folio::cpu {
 namespace {
-constexpr int64_t kGroup = 4;       // panels packed at once
-constexpr int64_t kRowBlock = 384;  // rows of x that stay in the second-level cache: multiple of kRows
-constexpr int64_t kStrip = 4096;    // floats of partial sums that stay in the first-level cache
+constexpr int64_t kGroup = 4;      // panels packed at once
+constexpr int64_t kRowBlock = 64;  // tiles of rows of x that stay in the second-level cache
+constexpr int64_t kStrip = 4096;   // floats of partial sums that stay in the first-level cache
 }  // namespace
 
 size_t Cpu::compute_bytes(Shape const&, DType dtype, Uses) const {
@@ -24,37 +24,43 @@ int64_t Cpu::product_floats() const { return threads_ * std::max(kGroup * kDepth
 void Cpu::product(float* c, int64_t ldc, float const* x, Factor w, float const* bias, int64_t M, int64_t N, int64_t K,
                   float* packs) const {
   int64_t const of_part = product_floats() / threads_;
-  if (!w.transposed && M <= kThinRows)
+  if (M <= kThinRows)
     return divide(N, 64, 64, [&](int64_t begin, int64_t end, int64_t part) {
-      int64_t const strip = kStrip / M / 64 * 64;
+      int64_t const strip = w.transposed ? 64 : kStrip / M / 64 * 64;  // transposed: rows of w, read whole
       for (int64_t o = begin; o < end; o += strip) {
         int64_t const columns = std::min(strip, end - o);
         kernels::fill_rows(c + o, ldc, bias ? bias + o : nullptr, M, columns);
-        for (int64_t k = 0; k < K; k += kDepth)
-          kernels::thin_product(c + o, ldc, x + k, K, w.data + k * w.ld + o, w.ld, packs + part * of_part, M, columns,
-                                std::min(kDepth, K - k));
+        for (int64_t k = 0; k < K; k += kDepth) {
+          int64_t const depth = std::min(kDepth, K - k);
+          if (w.transposed)
+            kernels::thin_product_transposed(c + o, ldc, x + k, K, w.data + o * w.ld + k, w.ld, M, columns, depth);
+          else
+            kernels::thin_product(c + o, ldc, x + k, K, w.data + k * w.ld + o, w.ld, packs + part * of_part, M, columns,
+                                  depth);
+        }
       }
     });
 
   int64_t const panels = (N + kPanel - 1) / kPanel, group = std::clamp<int64_t>(panels / (4 * threads_), 1, kGroup);
+  int64_t const tiles = (M + kRows - 1) / kRows, rows = (M + tiles - 1) / tiles;  // even tiles: 8 rows are 4 and 4
   auto const columns = [&](int64_t p) { return std::min(kPanel, N - p * kPanel); };
-  auto const pack = [&](float* to, int64_t p, int64_t k, int64_t depth) {
-    if (w.transposed) kernels::pack_panel_transposed(to, w.data + p * kPanel * w.ld + k, w.ld, depth, columns(p));
-    else kernels::pack_panel(to, w.data + k * w.ld + p * kPanel, w.ld, depth, columns(p));
-  };
   each_task((panels + group - 1) / group, [&](int64_t task, int64_t thread) {
     float* const own = packs + thread * of_part;
-    int64_t const first = task * group, last = std::min(panels, first + group);
-    for (int64_t p = first; p < last; ++p)
-      kernels::fill_rows(c + p * kPanel, ldc, bias ? bias + p * kPanel : nullptr, M, columns(p));
+    auto const panel = [&](int64_t p) { return own + (p - task * group) * kDepth * kPanel; };
+    int64_t const first = task * group, last = std::min(panels, first + group),
+                  width = std::min(N, last * kPanel) - first * kPanel;
+    kernels::fill_rows(c + first * kPanel, ldc, bias ? bias + first * kPanel : nullptr, M, width);
     for (int64_t k = 0; k < K; k += kDepth) {
       int64_t const depth = std::min(kDepth, K - k);
-      for (int64_t p = first; p < last; ++p) pack(own + (p - first) * kDepth * kPanel, p, k, depth);
-      for (int64_t block = 0; block < M; block += kRowBlock)
+      if (!w.transposed)
+        kernels::pack_panels(own, kDepth * kPanel, w.data + k * w.ld + first * kPanel, w.ld, depth, width);
+      for (int64_t p = first; p < last && w.transposed; ++p)
+        kernels::pack_panel_transposed(panel(p), w.data + p * kPanel * w.ld + k, w.ld, depth, columns(p));
+      for (int64_t block = 0; block < M; block += kRowBlock * rows)
         for (int64_t p = first; p < last; ++p)
-          for (int64_t m = block; m < std::min(M, block + kRowBlock); m += kRows)
-            kernels::tile(c + m * ldc + p * kPanel, ldc, true, x + m * K + k, K, 1, own + (p - first) * kDepth * kPanel,
-                          std::min(kRows, M - m), columns(p), depth);
+          for (int64_t m = block; m < std::min(M, block + kRowBlock * rows); m += rows)
+            kernels::tile(c + m * ldc + p * kPanel, ldc, true, x + m * K + k, K, 1, panel(p), std::min(rows, M - m),
+                          columns(p), depth);
     }
   });
 }
@@ -63,15 +69,30 @@ void Cpu::do_linear(Tensor y, Tensor x, Affine const& a) {
   int64_t const N = x.rows(), I = x.shape[-1], O = y.shape[-1];
   float *Y = y.as<float>(), *X = x.as<float>(), *W = a.weight.master.as<float>();
   float const* bias = a.bias.empty() ? nullptr : a.bias.master.as<float>();
-  if (a.weight.grad.empty()) product(Y, O, X, {W, O, false}, bias, N, O, I, scratch("linear", product_floats()));
-  else matmul_.multiply(Y, O, {X, I}, {W, O}, bias, N, O, I);
+  if (a.weight.grad.empty()) return product(Y, O, X, {W, O, false}, bias, N, O, I, scratch("linear", product_floats()));
+  // Rows a multiple of 4,096 bytes apart fall on the same cache sets: sgemm copies them first, matmul does not.
+  if (I % 1024 != 0) return matmul_.multiply(Y, O, {X, I}, {W, O}, bias, N, O, I);
+  divide(N, 1 + (1 << 14) / O, 1,
+         [&](int64_t begin, int64_t end, int64_t) { kernels::fill_rows(Y + begin * O, O, bias, end - begin, O); });
+  matmul_.gemm(Y, O, true, {X, I}, {W, O}, N, O, I);
+}
+
+// In training bias and GELU are one pass.
+void Cpu::do_linear_gelu(Tensor y, Tensor pre, Tensor x, Affine const& a) {
+  int64_t const N = x.rows(), I = x.shape[-1], O = y.shape[-1];
+  if (a.weight.grad.empty() || a.bias.empty()) return Backend::do_linear_gelu(y, pre, x, a);
+  float *Y = y.as<float>(), *Pre = pre.as<float>(), *bias = a.bias.master.as<float>();
+  matmul_.gemm(Pre, O, false, {x.as<float>(), I}, {a.weight.master.as<float>(), O}, N, O, I);
+  divide(N, 1 + (1 << 13) / O, 1, [&](int64_t begin, int64_t end, int64_t) {
+    kernels::bias_gelu_rows(Y + begin * O, Pre + begin * O, bias, end - begin, O);
+  });
 }
 
 void Cpu::weight_backward(Tensor dx, Tensor dy, Tensor x, Weight const& w) {
   int64_t const N = x.rows(), I = x.shape[-1], O = dy.shape[-1];
   float *dX = dx.as<float>(), *dY = dy.as<float>(), *X = x.as<float>();
   matmul_.multiply(dX, I, {dY, O}, {w.master.as<float>(), O, true}, nullptr, N, I, O);
-  matmul_.accumulate(w.grad.as<float>(), O, {X, I, true}, {dY, O}, I, O, N);
+  matmul_.gemm(w.grad.as<float>(), O, true, {X, I, true}, {dY, O}, I, O, N);
 }
 
 void Cpu::do_linear_backward(Tensor dx, Tensor dy, Tensor x, Affine const& a) {

@@ -86,13 +86,13 @@ void Matmul::multiply(float* c, int64_t ldc, Matrix a, Matrix b, float const* bi
   }
 }
 
-void Matmul::accumulate(float* c, int64_t ldc, Matrix a, Matrix b, int64_t M, int64_t N, int64_t K) {
-  if (M == 0 || N == 0 || K == 0) return;
+void Matmul::gemm(float* c, int64_t ldc, bool add, Matrix a, Matrix b, int64_t M, int64_t N, int64_t K) {
+  if (M == 0 || N == 0) return;
   ThreadCount const threads(threads_);
   auto const status = dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', M, N, K, 1.0f, a.data, a.ld,
-                                 b.data, b.ld, 1.0f, c, ldc);
-  check(status == dnnl_success, Fault::failed, "oneDNN refused to accumulate a product of ({}, {}) and ({}, {})", M, K,
-        K, N);
+                                 b.data, b.ld, add ? 1.0f : 0.0f, c, ldc);
+  check(status == dnnl_success, Fault::failed, "oneDNN refused a product of ({}, {}) and ({}, {}): status {}", M, K, K,
+        N, int(status));
 }
 
 }  // namespace folio::cpu

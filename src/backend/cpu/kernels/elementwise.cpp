@@ -31,6 +31,14 @@ void gelu(float* y, float const* x, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) store(y + i, gelu_of(load(x + i, n - i)), n - i);
 }
 
+void bias_gelu_rows(float* y, float* pre, float const* bias, int64_t rows, int64_t columns) {
+  for (int64_t n = 0; n < rows; ++n, pre += columns, y += columns)
+    for (int64_t c = 0; c < columns; c += kLanes) {
+      Vec const x = load(pre + c, columns - c) + load(bias + c, columns - c);
+      store(pre + c, x, columns - c), store(y + c, gelu_of(x), columns - c);
+    }
+}
+
 void gelu_backward(float* dx, float const* dy, float const* x, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) store(dx + i, load(dy + i, n - i) * slope_of(load(x + i, n - i)), n - i);
 }

@@ -11,7 +11,7 @@ namespace folio::cpu {
 
 inline constexpr int64_t kPanel = 16;    // columns of a panel: (K, kPanel), the right factor of a product in pieces
 inline constexpr int64_t kRows = 6;      // rows that tile() takes at most
-inline constexpr int64_t kThinRows = 4;  // rows that thin_product() takes at most
+inline constexpr int64_t kThinRows = 8;  // rows that the thin products take at most
 inline constexpr int64_t kDepth = 256;   // inner dimension summed at once: see product() in cpu/linear.cpp
 
 struct DropoutKey {  // see Dropout in backend.h
@@ -36,8 +36,8 @@ namespace kernels {
 
 // linear.cpp
 
-/// panel (K, kPanel) = the columns [0, columns) of b (K, …); missing columns are 0.
-void pack_panel(float* panel, float const* b, int64_t ldb, int64_t K, int64_t columns);
+/// Panels of the columns [0, columns) of b (K, …), `apart` elements from one to the next; missing columns are 0.
+void pack_panels(float* panels, int64_t apart, float const* b, int64_t ldb, int64_t K, int64_t columns);
 /// panel (K, kPanel) = the transpose of the rows [0, columns) of b (…, K); missing rows are 0.
 void pack_panel_transposed(float* panel, float const* b, int64_t ldb, int64_t K, int64_t columns);
 
@@ -48,6 +48,9 @@ void tile(float* c, int64_t ldc, bool add, float const* a, int64_t a_row, int64_
 /// c (rows, columns) += a · b, the same chain from unpacked b, for few rows. partial: (rows, columns) of scratch.
 void thin_product(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb, float* partial,
                   int64_t rows, int64_t columns, int64_t K);
+/// c (rows, columns) += a · bᵀ, the same chain from unpacked b (columns, K), for few rows.
+void thin_product_transposed(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb,
+                             int64_t rows, int64_t columns, int64_t K);
 
 void fill_rows(float* c, int64_t ldc, float const* row, int64_t rows, int64_t columns);  // row null: zeros
 /// sums (columns) += the column sums of a (rows, columns).
@@ -69,6 +72,8 @@ void gelu_backward_columns(float* dx, float* sums, float const* dy, float const*
                            int64_t columns);
 void add(float* y, float const* a, float const* b, int64_t n);
 void scale(float* y, float factor, int64_t n);
+/// pre += bias (columns); y = gelu(pre), of all rows.
+void bias_gelu_rows(float* y, float* pre, float const* bias, int64_t rows, int64_t columns);
 double sum_of_squares(float const* x, int64_t n);
 /// y = mask · branch (+ x where not null) for the elements index, index + 1, …
 void dropout_add(float* y, float const* x, float const* branch, int64_t n, uint64_t index, DropoutKey const&);

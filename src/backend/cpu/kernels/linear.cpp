@@ -6,10 +6,15 @@
 
 namespace folio::cpu::kernels {
 
-void pack_panel(float* panel, float const* b, int64_t ldb, int64_t K, int64_t columns) {
-  for (int64_t k = 0; k < K; ++k)
-    for (int64_t c = 0; c < kPanel; c += kLanes)
-      store(panel + k * kPanel + c, c < columns ? load(b + k * ldb + c, columns - c) : zero());
+void pack_panels(float* panels, int64_t apart, float const* b, int64_t ldb, int64_t K, int64_t columns) {
+  constexpr int64_t kAhead = 12;  // rows: they are too far apart for the processor to guess
+  for (int64_t k = 0; k < K; ++k, b += ldb)
+    for (int64_t c = 0; c < columns; c += kPanel) {
+      float* const to = panels + c / kPanel * apart + k * kPanel;
+      if (k + kAhead < K) _mm_prefetch(reinterpret_cast<char const*>(b + kAhead * ldb + c), _MM_HINT_T0);
+      for (int64_t i = 0; i < kPanel; i += kLanes)
+        store(to + i, c + i < columns ? load(b + c + i, columns - c - i) : zero());
+    }
 }
 
 void pack_panel_transposed(float* panel, float const* b, int64_t ldb, int64_t K, int64_t columns) {
@@ -79,38 +84,56 @@ inline void thin_of(float* c, int64_t ldc, float const* a, int64_t lda, float co
   }
 }
 
+// sums += the chain over kLanes (or fewer) steps of k, of kLanes rows of b.
+template <int kCount>
+inline void transposed_steps(Vec sums[kCount], float const* a, int64_t lda, float const* const* rows, int64_t k,
+                             int64_t steps) {
+  Vec block[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) block[i] = load(rows[i] + k, steps);
+  transpose(block);
+  for (int64_t i = 0; i < steps; ++i)
+    for (int m = 0; m < kCount; ++m) sums[m] = fma(all(a[m * lda + k + i]), block[i], sums[m]);
+}
+
+template <int kCount>
+inline void thin_transposed_of(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb,
+                               int64_t columns, int64_t K) {
+  for (int64_t o = 0; o < columns; o += kLanes) {
+    Vec sums[kCount];
+    for (Vec& s : sums) s = zero();
+    float const* rows[kLanes];  // missing columns are read as the last one
+    for (int64_t i = 0; i < kLanes; ++i) rows[i] = b + std::min(o + i, columns - 1) * ldb;
+    int64_t k = 0;
+    for (; k + kLanes <= K; k += kLanes) transposed_steps<kCount>(sums, a, lda, rows, k, kLanes);
+    if (k < K) transposed_steps<kCount>(sums, a, lda, rows, k, K - k);
+    for (int m = 0; m < kCount; ++m) {
+      float* const to = c + m * ldc + o;
+      store(to, load(to, columns - o) + sums[m], columns - o);
+    }
+  }
+}
+
 }  // namespace
 
 void tile(float* c, int64_t ldc, bool add, float const* a, int64_t a_row, int64_t a_step, float const* panel,
           int64_t rows, int64_t columns, int64_t K) {
-  switch (rows) {
-    case 1:
-      return tile_of<1>(c, ldc, add, a, a_row, a_step, panel, columns, K);
-    case 2:
-      return tile_of<2>(c, ldc, add, a, a_row, a_step, panel, columns, K);
-    case 3:
-      return tile_of<3>(c, ldc, add, a, a_row, a_step, panel, columns, K);
-    case 4:
-      return tile_of<4>(c, ldc, add, a, a_row, a_step, panel, columns, K);
-    case 5:
-      return tile_of<5>(c, ldc, add, a, a_row, a_step, panel, columns, K);
-    default:
-      return tile_of<6>(c, ldc, add, a, a_row, a_step, panel, columns, K);
-  }
+  constexpr decltype(&tile_of<1>) kOf[kRows] = {tile_of<1>, tile_of<2>, tile_of<3>, tile_of<4>, tile_of<5>, tile_of<6>};
+  kOf[rows - 1](c, ldc, add, a, a_row, a_step, panel, columns, K);
 }
 
 void thin_product(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb, float* partial,
                   int64_t rows, int64_t columns, int64_t K) {
-  switch (rows) {
-    case 1:
-      return thin_of<1>(c, ldc, a, lda, b, ldb, partial, columns, K);
-    case 2:
-      return thin_of<2>(c, ldc, a, lda, b, ldb, partial, columns, K);
-    case 3:
-      return thin_of<3>(c, ldc, a, lda, b, ldb, partial, columns, K);
-    default:
-      return thin_of<4>(c, ldc, a, lda, b, ldb, partial, columns, K);
-  }
+  constexpr decltype(&thin_of<1>) kOf[kThinRows] = {thin_of<1>, thin_of<2>, thin_of<3>, thin_of<4>,
+                                                    thin_of<5>, thin_of<6>, thin_of<7>, thin_of<8>};
+  kOf[rows - 1](c, ldc, a, lda, b, ldb, partial, columns, K);
+}
+
+void thin_product_transposed(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb,
+                             int64_t rows, int64_t columns, int64_t K) {
+  constexpr decltype(&thin_transposed_of<1>) kOf[kThinRows] = {
+      thin_transposed_of<1>, thin_transposed_of<2>, thin_transposed_of<3>, thin_transposed_of<4>,
+      thin_transposed_of<5>, thin_transposed_of<6>, thin_transposed_of<7>, thin_transposed_of<8>};
+  kOf[rows - 1](c, ldc, a, lda, b, ldb, columns, K);
 }
 
 void fill_rows(float* c, int64_t ldc, float const* row, int64_t rows, int64_t columns) {
