@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "generate/engine.h"
 #include "model/sizes.h"
-#include "train/trainer.h"
+#include "train/options.h"
 
 namespace folio::cli {
 namespace {
@@ -25,9 +25,12 @@ model::Config shape(BenchOptions const& o, int64_t context) {
   return m.config();
 }
 
+std::string name_of(BenchOptions const& o, model::Config const& c) {
+  return o.layers || o.heads || o.embd ? fmt::format("{}×{}", c.layers, c.channels) : o.size;
+}
+
 std::string describe(BenchOptions const& o, model::Config const& c) {
-  std::string const size = o.layers || o.heads || o.embd ? fmt::format("{}×{}", c.layers, c.channels) : o.size;
-  return fmt::format("{}, B {}, T {}", size, o.batch, c.context) +
+  return fmt::format("{}, B {}, T {}", name_of(o, c), o.batch, c.context) +
          (o.dropout > 0 ? fmt::format(", dropout {}", o.dropout) : "");
 }
 
@@ -43,11 +46,10 @@ std::vector<BenchRow> bench_train(BenchOptions const& o) {
   model::Config const c = shape(o, o.context);
   auto const backend = o.backend.make();
   int64_t const rows = o.batch * c.context;
-  int64_t const chunk = std::min(rows, std::max<int64_t>(32, (int64_t{16} << 20) / c.vocab));
   train::Trainer trainer(*backend, {.config = c,
                                     .batch = o.batch,
                                     .length = c.context,
-                                    .chunk = chunk,
+                                    .chunk = train::chunk_for(rows, c.vocab),
                                     .adamw = {},
                                     .decide = {},
                                     .classifier = {}});
@@ -98,7 +100,7 @@ std::vector<BenchRow> bench_decode(BenchOptions const& o) {
     decoding.push_back(engine.timing().decode_seconds);
   }
   double const read = median(reading), decode = median(decoding);
-  std::string const what = fmt::format("{}, batch {}, prompt {}", o.size, o.batch, o.prompt);
+  std::string const what = fmt::format("{}, batch {}, prompt {}", name_of(o, c), o.batch, o.prompt);
   return {{"prompt " + what, double(o.batch * o.prompt) / read, "tok/s", read},
           {"decode " + what, double(o.batch * (o.new_tokens - 1)) / decode, "tok/s", decode}};
 }

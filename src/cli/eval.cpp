@@ -1,12 +1,14 @@
 // folio eval: the loss of a model on a split of prepared data, all of it, in windows that do not overlap.
 #include <nlohmann/json.hpp>
 
+#include "cli/data_for_model.h"
 #include "cli/loaded_model.h"
 #include "cli/resolve_model.h"
 #include "cli/verbs.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "data/prepare.h"
 #include "data/windows.h"
 #include "model/evaluate.h"
 #include "report/table.h"
@@ -41,37 +43,6 @@ Spec spec_of(Options& o) {
   return spec;
 }
 
-// Plain ids name no vocabulary: the model's is meant. Prepared data name theirs, which the model's must hold.
-data::Dataset open_data(std::string const& path, int64_t vocab) {
-  bool const plain = data::kind_of(path) == data::Kind::tokens && !data::is_shard(path);
-  data::Dataset data = plain ? data::Dataset(path, vocab) : data::Dataset(path);
-  check(data.vocab() <= vocab, Fault::content,
-        "{} has a vocabulary of {}, the model one of {}: prepare the data with the model's tokenizer", path,
-        data.vocab(), vocab);
-  return data;
-}
-
-// The tokenizer that says how many bytes a token spells: the data's own, else the model's; null where neither has one.
-std::unique_ptr<text::Tokenizer> tokenizer_of(data::Dataset const& data, Path const& model) {
-  std::unique_ptr<text::Tokenizer> of_model, of_data;
-  if (text::has_tokenizer(model)) of_model = text::load_tokenizer(model.string());
-  if (auto const& folder = data.tokenizer_directory(); folder && text::has_tokenizer(*folder))
-    of_data = text::load_tokenizer(folder->string());
-  check(!of_model || !of_data || of_model->fingerprint() == of_data->fingerprint(), Fault::content,
-        "{} was prepared with another tokenizer ({}) than the model's ({}): prepare the text with --tokenizer {}",
-        data.path().string(), of_data ? of_data->name() : "", of_model ? of_model->name() : "", model.string());
-  return of_data ? std::move(of_data) : std::move(of_model);
-}
-
-// Bytes of text that each id spells; what stands between documents spells none.
-std::vector<int64_t> bytes_of_ids(text::Tokenizer const& tokenizer) {
-  std::vector<int64_t> bytes(static_cast<size_t>(tokenizer.vocab()));
-  for (size_t id = 0; id < bytes.size(); ++id)
-    bytes[id] = static_cast<int64_t>(tokenizer.token(static_cast<int32_t>(id)).size());
-  if (auto const end = tokenizer.end_of_text()) bytes[static_cast<size_t>(*end)] = 0;
-  return bytes;
-}
-
 struct Evaluation {
   model::EvalResult result;
   int64_t windows = 0;
@@ -79,7 +50,7 @@ struct Evaluation {
 };
 
 Evaluation evaluate(LoadedModel& model, data::Split const& split, int64_t most,
-                    std::vector<int64_t> const& bytes_of_id) {
+                    std::vector<int32_t> const& bytes_of_id) {
   int64_t const T = model.config().context, B = std::min(most, (split.tokens() + T - 2) / T);
   data::EvalWindows const windows(split, std::max<int64_t>(B, 1), T);
   model::Evaluator evaluator(model.backend(), model.config(), std::max<int64_t>(B, 1), T);
@@ -139,7 +110,8 @@ int eval(Arguments const& arguments) {
   data::Split const& split = data.split(o.split);
   auto const tokenizer = tokenizer_of(data, path);
   LoadedModel model(o.model[0], o.backend);
-  Evaluation const e = evaluate(model, split, o.batch, tokenizer ? bytes_of_ids(*tokenizer) : std::vector<int64_t>{});
+  Evaluation const e =
+      evaluate(model, split, o.batch, tokenizer ? data::byte_lengths(*tokenizer) : std::vector<int32_t>{});
   check(e.result.tokens > 0, Fault::content, "no token of the split {} counts: its loss mask leaves none", o.split);
   tell(o, e, model.config().context);
   return 0;

@@ -73,7 +73,7 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, in
   return out;
 }
 
-void TrainScreen::begin_at(train::RunState const& state) { first_step_ = state.step, first_seconds_ = state.seconds; }
+void TrainScreen::begin_at(train::RunState const& state) { first_seconds_ = state.seconds; }
 
 void TrainScreen::stepped(train::StepReport const& r) {
   ++counted_;
@@ -84,7 +84,7 @@ void TrainScreen::stepped(train::StepReport const& r) {
     say(fmt::format("expected end: {} ({} from now, at {} tokens a second)", clock_time(left), format_duration(left),
                     format_count(r.tokens_per_second)));
   }
-  if (!progress_.due() && r.step != steps_) return;
+  if (!progress_.due()) return;
   progress_.show({fmt::format("{}/{}", r.step, steps_), fmt::format("train {:.3f}", shown_loss_),
                   has_val_ ? fmt::format("val {:.3f}", val_) : "", "+" + short_duration(left),
                   format_count(r.tokens_per_second) + " tok/s", fmt::format("norm {:.2f}", r.norm),

@@ -14,7 +14,7 @@ std::string opening_lines(model::Config const&, train::RunOptions const&, int64_
 
 class TrainScreen : public train::Watcher {
  public:
-  TrainScreen(int64_t steps, bool quiet) : progress_(!quiet), steps_(steps) {}
+  explicit TrainScreen(int64_t steps) : steps_(steps) {}
   void begin_at(train::RunState const&);  // a resumed run: what was reached before
   void stepped(train::StepReport const&) override;
   void evaluated(train::EvalReport const&) override;
@@ -24,7 +24,7 @@ class TrainScreen : public train::Watcher {
 
  private:
   Progress progress_;
-  int64_t steps_, first_step_ = 0, counted_ = 0;
+  int64_t steps_, counted_ = 0;
   double val_ = 0, first_seconds_ = 0, shown_loss_ = 0;
   bool has_val_ = false, end_said_ = false;
 };

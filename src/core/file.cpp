@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <istream>
+#include <random>
 
 #include "core/error.h"
 #include "core/file_calls.h"
@@ -32,7 +33,8 @@ Path named(Path const& given) {
 }
 
 Path temporary_sibling(Path const& path) {
-  static std::atomic<unsigned> count{0};
+  // Random, for the process number of a writer that was killed may come again, with its temporary still there.
+  static std::atomic<unsigned> count{std::random_device{}()};
   std::string const name = path.filename().string().substr(0, kLongestName);
   return folder_of(path) / fmt::format(".{}.tmp-{}-{}", name, getpid(), count++);
 }

@@ -70,6 +70,10 @@ class Engine::Round {
 
   void add(size_t prompt, int64_t sample, std::vector<int32_t> const& tokens);
   void run(Timing&);
+  void interrupt() {
+    for (Text& t : texts_)
+      if (!t.done) end(t, Finish::interrupted);
+  }
   std::vector<Text>& texts() { return texts_; }
 
  private:
@@ -199,10 +203,7 @@ void Engine::Round::run(Timing& timing) {
     call(turns);
     bool const begun = std::ranges::none_of(texts_, [](Text const& t) { return t.result.ids.empty(); });
     if (begun && !all_begun) first = Clock::now(), all_begun = true;
-    if (listener_.interrupted && listener_.interrupted()) {
-      for (Text& t : texts_)
-        if (!t.done) end(t, Finish::interrupted);
-    }
+    if (listener_.interrupted && listener_.interrupted()) interrupt();
   }
   auto seconds = [](auto d) { return std::chrono::duration<double>(d).count(); };
   timing.prompt_seconds += seconds(first - begin);
@@ -244,6 +245,7 @@ std::vector<Generated> Engine::generate(std::vector<std::vector<int32_t>> const&
   timing_ = {};
   std::vector<Generated> results;
   auto run = [&](Round& round) {
+    if (!results.empty() && listener.interrupted && listener.interrupted()) round.interrupt();
     round.run(timing_);
     for (Text& t : round.texts()) results.push_back(std::move(t.result));
   };

@@ -17,8 +17,9 @@ void repetition_penalty(std::vector<Candidate>& candidates, std::span<int32_t co
 }
 
 void temperature(std::vector<Candidate>& candidates, double t) {
-  if (t == 1) return;
-  for (Candidate& c : candidates) c.logit = static_cast<float>(c.logit / t);
+  if (t == 1 || candidates.empty()) return;
+  double const top = std::ranges::min(candidates, likelier).logit;  // taken off, so that no temperature overflows
+  for (Candidate& c : candidates) c.logit = static_cast<float>((c.logit - top) / t);
 }
 
 void top_k(std::vector<Candidate>& candidates, int64_t k) {

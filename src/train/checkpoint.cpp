@@ -63,6 +63,7 @@ Json to_json(RunState const& s) {
                {"refused_in_a_row", s.refused_in_a_row},
                {"metrics_bytes", s.metrics_bytes},
                {"seconds", bits_of(s.seconds)},
+               {"options", s.options},
                {"made", s.made}};
   if (s.best) json["best"] = {{"step", s.best->step}, {"val_loss", bits_of(s.best->val)}};
   return json;
@@ -87,6 +88,7 @@ RunState run_state_from(Json const& json, std::string const& name) {
   s.data = {.epoch = get_integer(data, "epoch", name), .position = get_integer(data, "position", name)};
   s.data_fingerprint = get_string(data, "fingerprint", name);
   for (auto const& [key, value] : object("made").items()) s.made[key] = get_string(json["made"], key, name);
+  for (auto const& [key, value] : object("options").items()) s.options[key] = get_string(json["options"], key, name);
   if (json.contains("best"))
     s.best =
         Best{get_integer(object("best"), "step", name), from_bits(get_string(json["best"], "val_loss", name), name)};

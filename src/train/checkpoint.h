@@ -21,9 +21,10 @@ struct RunState {
   std::string data_fingerprint;  // of what the run reads
   std::optional<Best> best;
   int64_t refused_in_a_row = 0;
-  uint64_t metrics_bytes = 0;               // of metrics.jsonl, when this was saved
-  double seconds = 0;                       // of training so far
-  std::map<std::string, std::string> made;  // what equal bits depend on: build, instruction set, threads, …
+  std::map<std::string, std::string> options;  // of those that may change when the run is resumed
+  uint64_t metrics_bytes = 0;                  // of metrics.jsonl, when this was saved
+  double seconds = 0;                          // of training so far
+  std::map<std::string, std::string> made;     // what equal bits depend on: build, instruction set, threads, …
 };
 
 void save_checkpoint(Path const& final_path, Backend&, Trainer const&, model::ModelInfo const&,

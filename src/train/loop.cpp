@@ -39,6 +39,7 @@ Loop::Loop(RunParts const& parts)
       batcher_(parts.data.split("train"), batcher_options(parts.options, parts.trainer.options().length)),
       evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length) {
   state_.made = p_.made;
+  state_.options = changeable(p_.options);
   state_.data_fingerprint = fingerprint(p_.data);
 }
 
@@ -55,6 +56,8 @@ void Loop::resume(RunState const& state) {
                                       was->second, now_is));
   }
   state_.made = p_.made;
+  if (state.best && std::filesystem::is_directory(p_.directory.checkpoint(state.best->step)))
+    p_.directory.set_best(*state.best);  // a run that was killed between checkpoint and record
   batcher_.restore(state.data);
   std::error_code error;
   uint64_t const logged = std::filesystem::file_size(p_.directory.metrics(), error);
@@ -65,6 +68,17 @@ void Loop::resume(RunState const& state) {
   log_bytes_ = state.metrics_bytes;
   saved_step_ = evaluated_step_ = state.step;
   note("resume", {{"step", state.step}});
+  note_changes(state.options);
+}
+
+void Loop::note_changes(std::map<std::string, std::string> const& before) {
+  state_.options = changeable(p_.options);
+  Json changes = Json::object();
+  for (auto const& [name, is] : state_.options) {
+    auto const was = before.find(name);
+    if (was != before.end() && was->second != is) changes[name] = {{"was", was->second}, {"is", is}};
+  }
+  if (!changes.empty()) note("change", {{"options", changes}});
 }
 
 Outcome Loop::run(Watcher& watcher, std::function<bool(int64_t)> const& stop) {
@@ -115,31 +129,33 @@ void Loop::step(Watcher& watcher) {
 }
 
 bool Loop::evaluate(Watcher& watcher) {
-  EvalReport report{.step = state_.step};
+  EvalReport report{.step = state_.step, .val_bits_per_byte = NAN};
   report.train = loss_of("train", nullptr);
   report.val = p_.data.has("val") ? loss_of("val", &report.val_bits_per_byte) : NAN;
-  double const judged = std::isfinite(report.val) ? report.val : report.train;
-  report.best = std::isfinite(judged) && (!state_.best || judged < state_.best->val);
+  double const judged = p_.data.has("val") ? report.val : report.train;
+  // Step 0 has no checkpoint, so it is never the best.
+  report.best = state_.step > 0 && std::isfinite(judged) && (!state_.best || judged < state_.best->val);
   if (report.best) state_.best = Best{state_.step, judged};
   report.seconds = seconds();
   evaluated_step_ = state_.step;
   log(to_json(report));
   watcher.evaluated(report);
-  return report.best && state_.step > 0;
+  return report.best;
 }
 
 double Loop::loss_of(std::string const& name, double* bits_per_byte) {
   data::Split const& split = p_.data.split(name);
   data::EvalWindows const windows(split, p_.options.batch, p_.trainer.options().length, evaluation_batches(p_.options));
-  int64_t number = 0;
+  int64_t number = 0, bytes = 0;
   model::EvalResult const result = evaluator_(p_.trainer.weights(), [&](model::EvalBatch& batch) {
     if (number == windows.batches()) return false;
     windows.batch(number++, evaluation_batch_);
+    for (int32_t id : evaluation_batch_.targets)
+      if (id >= 0 && size_t(id) < p_.byte_lengths.size()) bytes += p_.byte_lengths[size_t(id)];
     batch = {evaluation_batch_.tokens, evaluation_batch_.targets, evaluation_batch_.token_weights};
     return true;
   });
-  if (bits_per_byte && split.text_bytes())  // of the part of the text that was read
-    *bits_per_byte = result.bits_per_byte(*split.text_bytes()) * double(split.tokens() - 1) / double(result.tokens);
+  if (bits_per_byte && bytes > 0) *bits_per_byte = result.bits_per_byte(bytes);
   return result.loss();
 }
 

@@ -1,5 +1,5 @@
-// A run from its first step, or its checkpoint, to its last: steps, evaluations, checkpoints, the log. It prints
-// nothing; who watches is told through Watcher.
+// A run from its first step, or its checkpoint, to its last: steps, evaluations, checkpoints, the log. Who
+// watches is told through Watcher.
 #pragma once
 
 #include <functional>
@@ -30,7 +30,8 @@ struct RunParts {  // all outlive the loop
   RunOptions const& options;
   model::ModelInfo const& info;
   std::vector<Attachment> const& tokenizer;
-  std::map<std::string, std::string> made;  // what equal bits depend on
+  std::vector<int32_t> const& byte_lengths;  // of each id, for bits per byte; empty: not known
+  std::map<std::string, std::string> made;   // what equal bits depend on
 };
 
 enum class Outcome { finished, stopped };
@@ -54,6 +55,7 @@ class Loop {
   static constexpr int64_t kMostRefused = 5;
 
  private:
+  void note_changes(std::map<std::string, std::string> const& before);
   void step(Watcher&);
   bool evaluate(Watcher&);  // true where it is the best so far
   double loss_of(std::string const& split, double* bits_per_byte);

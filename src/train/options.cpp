@@ -48,6 +48,14 @@ bool may_change(Field const& field) {
   return field.group == "Learning rate" || field.group == "Intervals" || field.group == "Machine";
 }
 
+std::map<std::string, std::string> changeable(RunOptions const& o) {
+  std::map<std::string, std::string> values;
+  RunOptions copy = o;
+  for (Field const& f : fields(copy))
+    if (may_change(f)) values[f.name] = text_of(f);
+  return values;
+}
+
 int64_t evaluation_batches(RunOptions const& o) {
   if (o.eval_batches == "all") return 0;
   int64_t n = 0;
@@ -62,15 +70,18 @@ void validate(RunOptions const& o) {
   evaluation_batches(o);
 }
 
+int64_t chunk_for(int64_t rows, int64_t vocab) {
+  constexpr int64_t kLogitsBytes = int64_t{64} << 20;
+  return std::min(rows, std::max<int64_t>(32, kLogitsBytes / 4 / vocab));
+}
+
 TrainerOptions trainer_options(RunOptions const& o, model::Config const& config, int64_t length) {
-  constexpr int64_t kLogitsBytes = int64_t{64} << 20;  // a chunk's logits stay in this much memory
   int64_t const rows = o.batch * length;
-  int64_t const fitting = std::max<int64_t>(32, kLogitsBytes / 4 / config.vocab);
   return {.config = config,
           .batch = o.batch,
           .accumulate = o.accumulate,
           .length = length,
-          .chunk = std::min(rows, o.chunk > 0 ? o.chunk : fitting),
+          .chunk = o.chunk > 0 ? std::min(rows, o.chunk) : chunk_for(rows, config.vocab),
           .seed = o.seed,
           .decay = o.decay == "matrices" ? Decay::matrices
                    : o.decay == "linear" ? Decay::linear

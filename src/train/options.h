@@ -2,6 +2,8 @@
 // groups "Learning rate", "Intervals" and "Machine" may change when a run is resumed, the others are the run's own.
 #pragma once
 
+#include <map>
+
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -28,11 +30,17 @@ struct RunOptions {
 Fields fields(RunOptions&);
 void validate(RunOptions const&);
 
+/// Name and value of those fields that may change on resuming.
+std::map<std::string, std::string> changeable(RunOptions const&);
+
 /// May a field of this group differ from the run's on resuming?
 bool may_change(Field const&);
 
 /// Number of evaluation batches; 0 means all of the split.
 int64_t evaluation_batches(RunOptions const&);
+
+/// Tokens whose logits exist at once: as many as keep a chunk's logits in 64 MiB, at least 32.
+int64_t chunk_for(int64_t rows, int64_t vocab);
 
 TrainerOptions trainer_options(RunOptions const&, model::Config const&, int64_t length);
 

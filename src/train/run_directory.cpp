@@ -13,6 +13,8 @@
 namespace folio::train {
 namespace {
 
+constexpr int kBestVersion = 1;
+
 std::string who() {
   char host[256] = "";
   gethostname(host, sizeof host - 1);
@@ -85,8 +87,9 @@ std::vector<int64_t> checkpoint_steps(Path const& run) {
 }
 
 void RunDirectory::set_best(Best const& best) {
-  write_json(path_ / "best.json",
-             {{"format", "folio-best"}, {"version", 1}, {"step", best.step}, {"val_loss", bits_of(best.val)}});
+  write_json(
+      path_ / "best.json",
+      {{"format", "folio-best"}, {"version", kBestVersion}, {"step", best.step}, {"val_loss", bits_of(best.val)}});
 }
 
 std::optional<Best> read_best(Path const& run) {
@@ -94,6 +97,11 @@ std::optional<Best> read_best(Path const& run) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return {};
   Json const json = read_json(path);
+  check(json.is_object() && find_string(json, "format", path.string()) == "folio-best", Fault::content,
+        "{} is not folio's record of the best checkpoint: remove it, and the newest checkpoint counts", path.string());
+  int64_t const version = get_integer(json, "version", path.string());
+  check(version <= kBestVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio",
+        path.string(), version, kBestVersion);
   Best const best{get_integer(json, "step", path.string()),
                   from_bits(get_string(json, "val_loss", path.string()), path.string())};
   if (!std::filesystem::is_directory(checkpoint_path(run, best.step), error)) return {};

@@ -194,6 +194,43 @@ TEST_F(Train, ResumeAutoStartsOrContinues) {
   EXPECT_NE(continued.err.find("resumed from step 10"), std::string::npos);
 }
 
+TEST_F(Train, TheCommandThatStartedARunAlsoContinuesItHoweverItsFlagsAreWritten) {
+  std::vector<std::string> const words = {
+      "train", "--data",       "text.txt", "--out",          "run", "--size",
+      "baby",  "--layers",     "1",        "--heads",        "2",   "--embd",
+      "32",    "--context",    "32",       "--dropout",      "0.1", "--embedding-dropout",
+      "0",     "--steps",      "20",       "--warmup",       "2",   "--resume",
+      "auto",  "--stop-after", "10",       "--eval-batches", "2"};
+  Ended const started = run(words, {.folder = folder.path().string()});
+  EXPECT_EQ(started.code, 75) << started.err;
+  Ended const continued = run(words, {.folder = folder.path().string()});
+  EXPECT_EQ(continued.code, 0) << continued.err;
+  EXPECT_NE(continued.err.find("resumed from step 10"), std::string::npos) << continued.err;
+}
+
+TEST_F(Train, ARunThatDivergesEndsWithThree) {
+  Ended const ended = run(command("run", {"--lr", "1e30", "--warmup", "0", "--clip", "0", "--eval-every", "1000"}));
+  EXPECT_EQ(ended.code, 3) << ended.err;
+  EXPECT_NE(ended.err.find("--lr"), std::string::npos) << "says what to change: " << ended.err;
+}
+
+TEST_F(Train, TheRecordOfTheBestCheckpointIsMendedOnResuming) {
+  ASSERT_EQ(run(command("run", {"--stop-after", "45"})).code, 75);
+  Json const best = read_json(folder / "run" / "best.json");
+  std::filesystem::remove(folder / "run" / "best.json");  // killed between the checkpoint and the record
+  ASSERT_EQ(go_on("run", {"--stop-after", "1"}).code, 75);
+  EXPECT_EQ(dump(best), dump(read_json(folder / "run" / "best.json")));
+}
+
+TEST_F(Train, PlainIdsTakeTheirVocabularyFromTheFlag) {
+  std::string ids;
+  for (int i = 0; i < 4000; ++i) ids += {char(i * 7 % 23), 0};
+  write_file(folder / "ids.bin", ids);
+  Ended const ended = run(command("run", {"--data", at("ids.bin"), "--vocab", "23", "--steps", "5", "--warmup", "0"}));
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_EQ(read_json(Path(last_checkpoint(folder / "run")) / "config.json")["vocab_size"], 23);
+}
+
 TEST_F(Train, AResumedRunKeepsItsShapeAndMayChangeItsLength) {
   ASSERT_EQ(run(command("run", {"--stop-after", "10"})).code, 75);
   Ended const wider = go_on("run", {"--embd", "64"});
@@ -201,6 +238,7 @@ TEST_F(Train, AResumedRunKeepsItsShapeAndMayChangeItsLength) {
   EXPECT_NE(wider.err.find("--embd 64"), std::string::npos) << wider.err;
   EXPECT_EQ(go_on("run", {"--seed", "4"}).code, 78);
   EXPECT_EQ(go_on("run", {"--dropout", "0.5"}).code, 78);
+  EXPECT_EQ(go_on("run", {"--steps", "5", "--warmup", "0"}).code, 78) << "behind the checkpoint";
   Ended const longer = go_on("run", {"--steps", "70", "--lr", "1e-3"});
   EXPECT_EQ(longer.code, 0) << longer.err;
   std::string const log = read_file(folder / "run" / "metrics.jsonl");
@@ -256,6 +294,14 @@ TEST_F(Train, FromAModelKeepsItsShapeAndBeginsAtItsLoss) {
     return loss;
   };
   EXPECT_NEAR(first_eval("second", false), first_eval("first", true), 0.15);
+  write_file(folder / "other.txt", std::string(speeches()) + "XYZ $%&");
+  ASSERT_EQ(run({"prepare", at("other.txt"), "--tokenizer", "char", "--out", at("other")}).code, 0);
+  auto foreign = words;
+  foreign[2] = at("other"), foreign[4] = at("third");
+  Ended const refused = run(foreign);
+  EXPECT_TRUE(refused.code == 65 || refused.code == 78) << refused.code << refused.err;
+  EXPECT_NE(refused.err.find("tokenizer"), std::string::npos) << refused.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "third"));
   auto conflicting = words;
   conflicting[4] = at("third");
   conflicting.insert(conflicting.end(), {"--layers", "3"});

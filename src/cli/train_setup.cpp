@@ -1,0 +1,190 @@
+#include "cli/train_setup.h"
+
+#include <algorithm>
+
+#include "cli/data_for_model.h"
+#include "cli/kind.h"
+#include "cli/resolve_model.h"
+#include "cli/signals.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "data/batcher.h"
+#include "data/prepare.h"
+#include "model/checkpoint.h"
+
+namespace folio::cli {
+
+Fields TrainCommand::run_fields() {
+  Fields all = {
+      {"data", &data, "prepared data, or a text, which is prepared first", {}, "Data"},
+      {"tokenizer",
+       &tokenizer,
+       "for a text: gpt2, char, a directory, or auto (the model's of --from, else by the size of the text)",
+       {},
+       "Data"},
+      {"from", &from, "start from this model's weights (fine-tuning)", {}, "Data"},
+  };
+  for (Fields const& more : {model.fields(), fields(run), backend.fields()})
+    all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+Fields TrainCommand::call_fields() {
+  return {{"out", &out, "the run directory, new or to be resumed", {}, "Data"},
+          {"resume",
+           &resume,
+           "continue the run in --out; auto: if there is one, else start it",
+           {.choices = {"no", "yes", "auto"}},
+           "Data"},
+          {"stop-after",
+           &stop_after,
+           "stop after this many steps of this call, as if by a signal; 0: never",
+           {.min = 0},
+           "Intervals"},
+          {"json", &json, "print the result as JSON", {}, "Output"}};
+}
+
+namespace {
+
+bool has(std::vector<std::string> const& names, std::string const& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+std::string absolute(std::string const& path) {
+  return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
+}
+
+// `base`, spelled out, with the flags that were given laid over it. A size brings its numbers, but for those that were
+// given beside it, and a rate for all sites those of the sites.
+model::ModelOptions laid_over(model::Config const& base, model::ModelOptions given_options,
+                              std::vector<std::string> const& given) {
+  model::ModelOptions o = model::ModelOptions::of(base);
+  if (has(given, "size")) o.layers = o.heads = o.channels = o.context = 0;
+  if (has(given, "dropout"))
+    o.embedding_dropout = o.attention_dropout = o.attention_residual_dropout = o.mlp_residual_dropout = -1;
+  Fields const to = o.fields(), from = given_options.fields();
+  for (Field const& field : to)
+    if (has(given, field.name)) set(field, text_of(*find(from, field.name)), "--" + field.name);
+  return o;
+}
+
+std::string given_model_flags(model::ModelOptions options, std::vector<std::string> const& given) {
+  std::string flags;
+  for (Field const& field : options.fields())
+    if (has(given, field.name)) flags += (flags.empty() ? "--" : ", --") + field.name + " " + text_of(field);
+  return flags;
+}
+
+model::Config without_dropout(model::Config c) {
+  c.dropout = {};
+  return c;
+}
+
+// A run that is resumed keeps what it was begun with; what was given now and may change replaces it.
+void take_over(TrainCommand& now, std::vector<std::string> const& given, Path const& config) {
+  TrainCommand kept = now;
+  kept.model = {}, kept.run = {}, kept.backend = {};
+  Fields const old_fields = kept.run_fields();
+  from_toml(old_fields, read_file(config, 1 << 20), config.string());
+  now.data = absolute(now.data), now.from = absolute(now.from);
+  Fields const new_fields = now.run_fields(), model_fields = now.model.fields();
+  model::Config const shape = kept.model.config();
+  check(laid_over(shape, now.model, given).config() == shape, Fault::value,
+        "{} differs from the run's {}: a resumed run keeps its shape; leave the flags away, or start a new run with "
+        "another "
+        "--out",
+        given_model_flags(now.model, given), model::describe(shape));
+  for (std::string const& name : given) {
+    Field const *was = find(old_fields, name), *is = find(new_fields, name);
+    if (!was || !is || find(model_fields, name) || text_of(*was) == text_of(*is)) continue;
+    check(train::may_change(*is), Fault::value,
+          "--{} {} differs from the run's {}: a resumed run keeps its shape, data and seed; leave the flag away, or "
+          "start a new run with another --out",
+          name, text_of(*is), text_of(*was));
+    set(*was, text_of(*is), "--" + name);
+  }
+  now.data = kept.data, now.tokenizer = kept.tokenizer, now.from = kept.from;
+  now.model = kept.model, now.run = kept.run, now.backend = kept.backend;
+}
+
+// The shape that a new run has; with --from the model's.
+model::Config starting_shape(TrainCommand const& c, std::vector<std::string> const& given) {
+  model::Config const base = model::ModelDirectory(resolve_model(c.from)).config();
+  model::ModelOptions wanted = laid_over(base, c.model, given);
+  check(without_dropout(wanted.config()) == without_dropout(base), Fault::value,
+        "{} contradicts --from {}: the model brings its shape; leave the flags away", given_model_flags(c.model, given),
+        c.from);
+  if (!has(given, "dropout")) {  // a model's file says how it was trained; here the flags say
+    wanted = laid_over(without_dropout(base), c.model, given);
+  }
+  return wanted.config();
+}
+
+void prepare_text(TrainCommand const& c, Path const& folder) {
+  data::PrepareOptions options;
+  options.tokenizer = c.tokenizer == "auto" ? "" : c.tokenizer;
+  if (c.tokenizer == "auto" && !c.from.empty() && text::has_tokenizer(resolve_model(c.from)))
+    options.tokenizer = resolve_model(c.from).string();
+  Progress progress;
+  data::prepare({c.data}, folder / "data", options, [&](data::PrepareProgress const& p) {
+    check(!signalled(), Fault::failed, "stopped by a signal: nothing was written");
+    if (progress.due()) progress.show({fmt::format("{} {}", p.doing, format_bytes(double(p.bytes)))});
+  });
+}
+
+train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& given) {
+  validate(c.run);
+  check(!c.data.empty(), Fault::usage, "what to train on? Give --data with a text or prepared data");
+  Kind const kind = what_is(c.data);
+  check(kind != Kind::missing, Fault::missing, "--data {} does not exist", c.data);
+  check(kind != Kind::model && kind != Kind::run && kind != Kind::checkpoint, Fault::content,
+        "--data {} is {}: give a text or prepared data, and --from {} to start from it", c.data, words_for(kind).noun,
+        c.data);
+  c.data = absolute(c.data), c.from = absolute(c.from);
+  return train::RunDirectory::create(c.out, [&](Path const& folder) {
+    model::Config shape;
+    if (!c.from.empty()) {
+      shape = starting_shape(c, given);
+      c.model = model::ModelOptions::of(shape);
+    }
+    if (kind == Kind::text || kind == Kind::texts || kind == Kind::bytes) prepare_text(c, folder);
+    data::Dataset const data = data_of(c, folder);
+    if (!c.from.empty()) (void)tokenizer_of(data, resolve_model(c.from));
+    if (c.from.empty()) {
+      int64_t const vocab = c.model.vocab;  // 0 stays: the data's, whatever text this configuration is used with
+      shape = c.model.config(data.vocab());
+      c.model = model::ModelOptions::of(shape);
+      c.model.vocab = vocab;
+    }
+    check(data.vocab() <= shape.vocab, Fault::value,
+          "the data have a vocabulary of {}, the model of --from {} one of {}: prepare them with the model's tokenizer",
+          data.vocab(), c.from, shape.vocab);
+    data::Batcher(data.split("train"), {.batch = 1, .context = shape.context});  // is there a window at all?
+    return to_toml(c.run_fields());
+  });
+}
+
+}  // namespace
+
+data::Dataset data_of(TrainCommand const& c, Path const& run) {
+  std::error_code error;
+  Path const path = std::filesystem::exists(run / "data", error) ? run / "data" : Path(c.data);
+  bool const plain = data::kind_of(path) == data::Kind::tokens && !data::is_shard(path);
+  return plain && c.model.vocab > 0 ? data::Dataset(path, c.model.vocab) : data::Dataset(path);
+}
+
+OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
+  if (c.resume == "no" || (c.resume == "auto" && !train::is_run_directory(c.out))) return {new_run(c, given)};
+  auto directory = train::RunDirectory::open(c.out);
+  for (std::string const& note : directory.notes()) say(note);
+  take_over(c, given, directory.config());
+  validate(c.run);
+  auto const steps = train::checkpoint_steps(c.out);
+  check(!steps.empty() || c.resume == "auto", Fault::missing,
+        "{} has no checkpoint to resume from: `--resume auto` starts it again from its first step", c.out);
+  std::string const config = to_toml(c.run_fields());
+  if (config != read_file(directory.config(), 1 << 20)) write_file(directory.config(), config);
+  return {std::move(directory), steps.empty() ? std::nullopt : std::optional(steps.back())};
+}
+
+}  // namespace folio::cli

@@ -1,0 +1,40 @@
+// What `folio train` is told, and how a run is begun or taken up again: everything before the first step.
+#pragma once
+
+#include <optional>
+
+#include "cli/backend_choice.h"
+#include "cli/verb.h"
+#include "data/dataset.h"
+#include "model/sizes.h"
+#include "train/options.h"
+#include "train/run_directory.h"
+
+namespace folio::cli {
+
+struct TrainCommand {
+  std::string data, out, tokenizer = "auto", from, resume = "no";
+  int64_t stop_after = 0;
+  bool json = false;
+  model::ModelOptions model;
+  train::RunOptions run;
+  BackendChoice backend;
+
+  Fields run_fields();   // what config.toml holds
+  Fields call_fields();  // of this call alone
+};
+
+struct OpenedRun {
+  train::RunDirectory directory;
+  std::optional<int64_t> step = {};  // of the checkpoint to continue from; none: from the beginning
+};
+
+/// Begins a run, or takes one up, as --resume says. `given`: the fields that were given anything but their default. A
+/// new run is refused before it has its name; a resumed one fills `c` with what it was begun with, and refuses what
+/// differs and may not.
+OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given);
+
+/// The data that the run reads: those it prepared from a text itself, else what it was given.
+data::Dataset data_of(TrainCommand const&, Path const& run);
+
+}  // namespace folio::cli
