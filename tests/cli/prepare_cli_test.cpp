@@ -27,7 +27,7 @@ class PrepareVerb : public testing::Test {
     EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1) << "one sentence: " << ended.err;
     EXPECT_EQ(folder.names(), before) << "something was left";
   }
-  TemporaryFolder folder;
+  ScratchFolder folder;
 };
 
 TEST_F(PrepareVerb, WritesDataAndSaysWhatIsInIt) {

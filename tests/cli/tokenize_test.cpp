@@ -13,7 +13,7 @@ namespace {
 class Tokenize : public testing::Test {
  protected:
   void SetUp() override { FOLIO_NEEDS_GPT2(); }
-  TemporaryFolder folder;
+  ScratchFolder folder;
   std::string path(char const* name) const { return (folder / name).string(); }
 
   static void refuses(int code, std::string const& words, std::vector<std::string> arguments, std::string input = "") {

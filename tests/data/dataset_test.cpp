@@ -17,11 +17,11 @@ namespace {
 
 using test::expect_fault;
 using test::put;
-using test::TemporaryFolder;
+using test::ScratchFolder;
 
 std::string const kText = "Speak, speak.\nResolved.\n";
 
-Path prepared(TemporaryFolder const& folder) {  // char tokens of kText 40 times, in shards of 300
+Path prepared(ScratchFolder const& folder) {  // char tokens of kText 40 times, in shards of 300
   std::string text;
   for (int i = 0; i < 40; ++i) text += kText;
   put(folder / "in.txt", text);
@@ -33,7 +33,7 @@ Path prepared(TemporaryFolder const& folder) {  // char tokens of kText 40 times
 }
 
 TEST(Dataset, OpensWhatPrepareWrote) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const path = prepared(folder);
   Dataset const data(path);
   EXPECT_EQ(data.tokenizer_name(), "char");
@@ -54,7 +54,7 @@ TEST(Dataset, OpensWhatPrepareWrote) {
 }
 
 TEST(Dataset, VerifyFindsEveryFlippedBit) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const path = prepared(folder);
   Dataset const data(path);
   uint64_t last = 0, all = 1;
@@ -87,7 +87,7 @@ void expect_manifest_refused(Path const& path, std::vector<std::string> const& p
 }
 
 TEST(Dataset, ManifestsThatLieAreRefused) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const path = prepared(folder);
   auto const refused = [&](std::vector<std::string> const& parts, std::function<void(Json&)> const& change) {
     expect_manifest_refused(path, parts, change);
@@ -123,7 +123,7 @@ TEST(Dataset, ManifestsThatLieAreRefused) {
 }
 
 TEST(Dataset, AMissingOrExchangedShardIsRefused) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const path = prepared(folder);
   std::filesystem::rename(path / "train-00001.bin", folder / "kept.bin");
   expect_fault(Fault::missing, {"train-00001.bin"}, [&] { Dataset const data(path); });
@@ -132,7 +132,7 @@ TEST(Dataset, AMissingOrExchangedShardIsRefused) {
 }
 
 TEST(Dataset, PlainFilesAsNanoGptWritesThem) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder.path() / "d/train.bin", std::string("\x01\x00\x02\x00\x03\x00", 6));
   put(folder.path() / "d/val.bin", std::string("\x04\x00\x05\x00", 4));
   Dataset const both(folder / "d", 6);
@@ -156,7 +156,7 @@ TEST(Dataset, PlainFilesAsNanoGptWritesThem) {
 }
 
 TEST(Dataset, OneShardNeedsNoVocabulary) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const path = prepared(folder) / "val-00000.bin";
   Dataset const data(path);
   EXPECT_EQ(data.split("train").tokens(), 96);
@@ -164,7 +164,7 @@ TEST(Dataset, OneShardNeedsNoVocabulary) {
 }
 
 TEST(Dataset, WhatIsNoDataSaysWhatItIs) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "a.txt", "text");
   put(folder.path() / "model/config.json", "{}");
   put(folder.path() / "run/checkpoints/x", "");

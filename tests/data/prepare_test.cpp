@@ -16,7 +16,7 @@ namespace {
 
 using test::expect_fault;
 using test::put;
-using test::TemporaryFolder;
+using test::ScratchFolder;
 
 PrepareOptions with(std::string const& tokenizer, double val = 0.1) {
   PrepareOptions o;
@@ -58,7 +58,7 @@ std::string hash_of_ids(Dataset const& data, std::vector<std::string> const& spl
 TEST(Prepare, TheTailIsCutByCharactersAndNothingIsLost) {
   for (uint32_t seed = 0; seed < 4; ++seed)
     for (double const val : {0.1, 0.013}) {
-      TemporaryFolder folder;
+      ScratchFolder folder;
       std::string const text = test::made_text(3000 + seed, seed, seed % 2);
       put(folder / "in", text);
       Manifest const m = prepare({(folder / "in").string()}, folder / "data", with("char", val));
@@ -78,7 +78,7 @@ TEST(Prepare, TheTailIsCutByCharactersAndNothingIsLost) {
 TEST(Prepare, TinyShakespeareByCharacterIsNanoGpts) {
   auto const text = test::tiny_shakespeare();
   if (!text) GTEST_SKIP() << "FOLIO_TINY_SHAKESPEARE does not name the file";
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "in", *text);
   Manifest const m = prepare({(folder / "in").string()}, folder / "data", with("char"));
   EXPECT_EQ(m.vocab, 65u);
@@ -90,7 +90,7 @@ TEST(Prepare, TinyShakespeareInGpt2sTokensIsNanoGpts) {
   auto const text = test::tiny_shakespeare();
   if (!text) GTEST_SKIP() << "FOLIO_TINY_SHAKESPEARE does not name the file";
   FOLIO_NEEDS_GPT2();
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "in", *text);
   Manifest const m = prepare({(folder / "in").string()}, folder / "data", with("gpt2"));
   EXPECT_EQ(m.splits[0].tokens, 301'966u);
@@ -104,7 +104,7 @@ TEST(Prepare, ThePlaysInOneTextAreTiktokens) {
   auto const text = test::plays();
   if (!text) GTEST_SKIP() << "the plays are not in the data directory: run scripts/get-data";
   FOLIO_NEEDS_GPT2();
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "in", *text);
   Manifest const m = prepare({(folder / "in").string()}, folder / "data", with("gpt2"));
   EXPECT_EQ(m.splits[0].tokens, 1'306'439u);
@@ -119,7 +119,7 @@ TEST(Prepare, ThePlaysInOneTextAreTiktokens) {
 TEST(Prepare, ThePlaysAsDocumentsAreTiktokensWithEndsOfTextBetween) {
   if (!test::plays()) GTEST_SKIP() << "the plays are not in the data directory: run scripts/get-data";
   FOLIO_NEEDS_GPT2();
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const plays = data_directory() / "shakespeare";
   PrepareOptions o = with("gpt2");
   for (char const* name : {"hamlet.txt", "the-tempest.txt", "twelfth-night.txt"})
@@ -136,7 +136,7 @@ TEST(Prepare, ThePlaysAsDocumentsAreTiktokensWithEndsOfTextBetween) {
 
 TEST(Prepare, OneDocumentGivesTheIdsOfItsPartsAndNothingElse) {
   FOLIO_NEEDS_GPT2();
-  TemporaryFolder folder;
+  ScratchFolder folder;
   std::string const text = test::made_text(200'000, 5);
   put(folder / "in", text);
   prepare({(folder / "in").string()}, folder / "data", with("gpt2"));
@@ -149,7 +149,7 @@ TEST(Prepare, OneDocumentGivesTheIdsOfItsPartsAndNothingElse) {
 
 TEST(Prepare, EndOfTextStandsBetweenDocumentsAndTextNeverSpellsIt) {
   FOLIO_NEEDS_GPT2();
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "a", "first<|endoftext|>");
   put(folder / "b", "second");
   put(folder / "c", "third");
@@ -171,7 +171,7 @@ TEST(Prepare, EndOfTextStandsBetweenDocumentsAndTextNeverSpellsIt) {
 }
 
 TEST(Prepare, ASeparatorDividesAndEmptyDocumentsAreDropped) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "in", "<|endoftext|>one\n<|endoftext|><|endoftext|>two<|endoftext|>");
   put(folder / "more", "three");
   PrepareOptions o = with("char", 0);
@@ -182,7 +182,7 @@ TEST(Prepare, ASeparatorDividesAndEmptyDocumentsAreDropped) {
 }
 
 TEST(Prepare, TheTailMayBeginInsideADocument) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   for (char const* name : {"a", "b", "c"}) put(folder / name, std::string(10, name[0]));
   prepare({(folder / "a").string(), (folder / "b").string(), (folder / "c").string()}, folder / "data",
           with("char", 0.5));
@@ -192,7 +192,7 @@ TEST(Prepare, TheTailMayBeginInsideADocument) {
 }
 
 TEST(Prepare, NamedTextsAreHeldOutWhole) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   for (char const* name : {"hamlet", "lear", "tempest"})
     put(folder.path() / "plays" / (std::string(name) + ".txt"), name);
   PrepareOptions o = with("char");
@@ -208,7 +208,7 @@ TEST(Prepare, NamedTextsAreHeldOutWhole) {
 }
 
 TEST(Prepare, DrawnDocumentsStayWholeAndInOrder) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   std::vector<std::string> all;
   std::string text;
   for (int i = 0; i < 200; ++i) {
@@ -252,7 +252,7 @@ TEST(Holdout, DrawsOneDocumentAtLeastAndLeavesOne) {
 }
 
 TEST(Prepare, BytesThatAreNotUtf8AreKept) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   std::string text;
   for (int i = 0; i < 256; ++i) text += static_cast<char>(i);
   text += "\xc3\xc3\xa9\xa9\xe6\x97\xe6\x97\xa5\xf0\x9f\x98 \xed\xa0\x80 \x80\x80\xc0\xaf";
@@ -267,7 +267,7 @@ TEST(Prepare, BytesThatAreNotUtf8AreKept) {
 }
 
 TEST(Prepare, RefusalsLeaveNothing) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "empty", "");
   put(folder / "one", "x");
   put(folder / "full", std::string(100, 'y'));
@@ -287,7 +287,7 @@ TEST(Prepare, RefusalsLeaveNothing) {
 }
 
 TEST(Prepare, EveryFailingWriteLeavesNothing) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "in", test::made_text(3000, 1));
   int calls = 0;
   for (int fail_at = 0;; ++fail_at) {

@@ -15,7 +15,7 @@ namespace {
 
 using test::expect_fault;
 using test::put;
-using test::TemporaryFolder;
+using test::ScratchFolder;
 
 std::vector<int32_t> made_ids(size_t n, int64_t vocab, uint32_t seed = 1) {
   std::mt19937 draw(seed);
@@ -56,7 +56,7 @@ void expect_refused(Path const& folder, std::string content, std::vector<std::st
 TEST(Shard, ReadsBackWhatWasWritten) {
   for (int64_t const vocab : {1, 2, 300, 65'536, 65'537, 100'000}) {
     for (bool const masked : {false, true}) {
-      TemporaryFolder folder;
+      ScratchFolder folder;
       Path const path = write_one(folder.path(), vocab, masked);
       Shard const shard = Shard::open(path);
       EXPECT_EQ(shard.vocab(), vocab);
@@ -83,7 +83,7 @@ TEST(Shard, ReadsBackWhatWasWritten) {
 
 TEST(Shard, LargestIdsOfBothWidthsSurvive) {
   for (int64_t const vocab : {int64_t{65'536}, int64_t{65'537}, int64_t{1} << 31}) {
-    TemporaryFolder folder;
+    ScratchFolder folder;
     ShardWriter writer(folder.path(), "val", {.vocab = vocab});
     writer.begin_document();
     std::vector<int32_t> const ids = {0, static_cast<int32_t>(vocab - 1), 1};
@@ -95,7 +95,7 @@ TEST(Shard, LargestIdsOfBothWidthsSurvive) {
 }
 
 TEST(Shard, TheWriterRefusesIdsThatAreNone) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   ShardWriter writer(folder.path(), "train", {.vocab = 10});
   for (int32_t const id : {10, -1, INT32_MAX, INT32_MIN})
     expect_fault(Fault::content, {"vocabulary has 10"}, [&] { writer.add({{3, id}}); });
@@ -103,7 +103,7 @@ TEST(Shard, TheWriterRefusesIdsThatAreNone) {
 }
 
 TEST(Shard, AreCutAfterTheLimitInsideDocumentsToo) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   ShardWriter writer(folder.path(), "train", {.vocab = 1000, .limit = 100});
   auto const ids = made_ids(1000, 1000);
   for (size_t begin : {0, 30, 90, 350, 400}) {
@@ -135,7 +135,7 @@ TEST(Shard, AreCutAfterTheLimitInsideDocumentsToo) {
 }
 
 TEST(Shard, CutOffAnywhereIsRefused) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   std::string const whole = read_file(write_one(folder.path()));
   Path const cut = folder / "cut.bin";
   // Every section's begin and end, one byte around each, and a sweep.
@@ -151,7 +151,7 @@ TEST(Shard, CutOffAnywhereIsRefused) {
 }
 
 TEST(Shard, HeadersThatLieAreRefused) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   std::string const whole = read_file(write_one(folder.path()));
   auto const refused = [&](std::vector<std::string> const& parts, std::function<void(ShardHeader&)> const& change) {
     expect_refused(folder.path(), whole, parts, change);
@@ -185,7 +185,7 @@ TEST(Shard, HeadersThatLieAreRefused) {
 }
 
 TEST(Shard, ContentThatCannotBeIsRefusedWithItsPlace) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   std::string const whole = read_file(write_one(folder.path()));
   Path const path = folder / "wrong.bin";
   auto const refused = [&](std::vector<std::string> const& parts, size_t at, std::string const& bytes) {
@@ -203,7 +203,7 @@ TEST(Shard, ContentThatCannotBeIsRefusedWithItsPlace) {
 }
 
 TEST(Shard, ABadIdIsFoundWhereverItStands) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const path = folder / "plain.bin";
   for (size_t const at : {0, 4095, 4096, 5000, 8191, 8192, 9999}) {
     std::string bytes(20'000, '\1');  // ids of 257
@@ -215,7 +215,7 @@ TEST(Shard, ABadIdIsFoundWhereverItStands) {
 }
 
 TEST(Shard, AnIdThatTurnsBadWhileItIsMappedIsRefusedWhenRead) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const path = folder / "plain.bin";
   put(path, std::string("\x01\x00\x02\x00\x03\x00", 6));
   Shard const shard = Shard::plain(path, 10);
@@ -225,7 +225,7 @@ TEST(Shard, AnIdThatTurnsBadWhileItIsMappedIsRefusedWhenRead) {
 }
 
 TEST(Shard, PlainFilesAreReadAndChecked) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const path = folder / "plain.bin";
   put(path, std::string("\x01\x00\xff\x00\x00\x01", 6));
   Shard const shard = Shard::plain(path, 257);

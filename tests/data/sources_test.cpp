@@ -17,7 +17,7 @@ namespace {
 
 using test::expect_fault;
 using test::put;
-using test::TemporaryFolder;
+using test::ScratchFolder;
 
 std::vector<std::string> names_of(std::vector<Source> const& sources, Path const& below) {
   std::vector<std::string> names;
@@ -27,7 +27,7 @@ std::vector<std::string> names_of(std::vector<Source> const& sources, Path const
 }
 
 TEST(Sources, AFolderMeansItsTextsByName) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   for (char const* name :
        {"b.txt", "a.txt", "sub/c.TXT", "sub/deep/d.txt", "note.md", ".hidden.txt", ".git/e.txt", "a0/z.txt"})
     put(folder.path() / "in" / name, "x");
@@ -38,7 +38,7 @@ TEST(Sources, AFolderMeansItsTextsByName) {
 }
 
 TEST(Sources, HeldOutFilesMayAlsoStandAmongTheTexts) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   for (char const* name : {"in/a.txt", "in/b.txt", "in/c.txt", "other.txt"}) put(folder.path() / name, "x");
   std::string const in = (folder / "in").string();
   EXPECT_EQ(
@@ -50,7 +50,7 @@ TEST(Sources, HeldOutFilesMayAlsoStandAmongTheTexts) {
 }
 
 TEST(Sources, WhatCannotBeReadIsRefused) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "a.txt", "x");
   put(folder.path() / "empty/readme.md", "x");
   std::string const a = (folder / "a.txt").string();
@@ -76,7 +76,7 @@ TEST(Sources, WhatCannotBeReadIsRefused) {
 }
 
 TEST(Sources, APipeIsCopiedWhole) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   Path const pipe = folder / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
   std::string const text = test::made_text(300'000, 4);
@@ -91,7 +91,7 @@ TEST(Sources, APipeIsCopiedWhole) {
 }
 
 std::vector<std::string> documents_of(std::string const& text, std::string const& separator) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   put(folder / "t", text);
   std::vector<std::string> documents(1);
   read_documents(
@@ -245,7 +245,7 @@ class WordTokenizer : public ByteTokenizer {
 
 std::vector<int32_t> encode_in_pieces(text::Tokenizer const& tokenizer, std::vector<std::string> const& documents,
                                       size_t step, size_t threads, std::optional<int32_t> end = {}) {
-  TemporaryFolder folder;
+  ScratchFolder folder;
   ShardWriter writer(folder.path(), "train", {.vocab = tokenizer.vocab()});
   DocumentEncoder encoder(tokenizer, threads);
   for (std::string const& d : documents) {

@@ -13,8 +13,6 @@
 
 namespace folio::test {
 
-using TemporaryFolder = ScratchFolder;
-
 struct Thrown {
   int fault = 0;  // 0: nothing was thrown
   std::string sentence;

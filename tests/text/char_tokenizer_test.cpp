@@ -58,7 +58,7 @@ TEST(CharTokenizer, AnyTextGoesThereAndBackAlsoThroughItsFile) {
 }
 
 TEST(CharTokenizer, IsFoundInItsDirectory) {
-  test::TemporaryFolder folder;
+  test::ScratchFolder folder;
   auto const t = make_char_tokenizer("To be, \xff\n");
   for (auto const& file : t->files()) write_file(folder.path() / file.name, file.content);
   EXPECT_TRUE(has_tokenizer(folder.path()));

@@ -30,7 +30,7 @@ BpeParts small_parts() {
 
 class Files : public testing::Test {
  protected:
-  test::TemporaryFolder folder;
+  test::ScratchFolder folder;
   std::string directory() const { return folder.path().string(); }
 
   void write(Tokenizer const& tokenizer, std::vector<std::string> const& only = {}) const {
