@@ -134,7 +134,12 @@ bool converse(Session& session) {
   for (std::string line;;) {
     std::cerr << "> " << std::flush;
     if (!std::getline(std::cin, line)) break;
-    if (!line.empty() && !session.run({line})) return false;
+    try {
+      if (!line.empty() && !session.run({line})) return false;
+    } catch (Error const& e) {  // a prompt that cannot be encoded: the next may be
+      if (e.fault != Fault::content) throw;
+      say(Level::warning, e.what());
+    }
   }
   std::cerr << "\n";
   return true;
@@ -159,7 +164,7 @@ int generate(Arguments const& arguments) {
   std::vector<std::string> const prompts = prompts_of(c);
   bool const ask = prompts.empty() && isatty(STDIN_FILENO);
   check(!prompts.empty() || ask, Fault::usage, "no prompt: give --prompt TEXT, --prompt-file FILE, or - to read stdin");
-  catch_signals();
+  catch_signals(ask);
   Session session(c, std::max<size_t>(1, prompts.size()) * size_t(c.options.samples));
   return (ask ? converse(session) : session.run(prompts)) ? 0 : static_cast<int>(Fault::failed);
 }

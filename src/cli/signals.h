@@ -1,10 +1,12 @@
-// Ctrl-C and SIGTERM: the first asks the work to end where it can be taken up again, the second ends the program at
-// once with exit code 1.
+// Ctrl-C, SIGTERM and SIGHUP (a terminal that went away): the first asks the work to end where it can be taken up
+// again, another, more than half a second later, ends the program at once with exit code 1. What comes sooner is the
+// same wish: `timeout` signals a process and then its group.
 #pragma once
 
 namespace folio::cli {
 
-void catch_signals();
+/// A call that waits for input goes on waiting after a signal; with `wake` it returns instead.
+void catch_signals(bool wake = false);
 bool signalled();
 
 }  // namespace folio::cli

@@ -53,7 +53,24 @@ int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcom
   return static_cast<int>(Fault::stopped);
 }
 
+// A new run whose memory, say, is not to be had leaves nothing behind.
+class Unfinished {
+ public:
+  Unfinished(Path path, bool is_new) : path_(std::move(path)), remove_(is_new) {}
+  ~Unfinished() {
+    std::error_code ignored;
+    if (remove_) std::filesystem::remove_all(path_, ignored);
+  }
+  Unfinished(Unfinished const&) = delete;
+  void keep() { remove_ = false; }
+
+ private:
+  Path path_;
+  bool remove_;
+};
+
 int train_in(TrainCommand const& c, OpenedRun& opened) {
+  Unfinished unfinished(c.out, opened.is_new);
   data::Dataset const data = data_of(c, c.out);
   model::Config const config = c.model.config(data.vocab());
   auto const backend = c.backend.make();
@@ -83,6 +100,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
     say(fmt::format("weights from {}", c.from));
   }
 
+  unfinished.keep();
   train::Outcome const outcome =
       loop.run(screen, [&](int64_t steps) { return signalled() || (c.stop_after > 0 && steps >= c.stop_after); });
   screen.finish();

@@ -85,16 +85,25 @@ void TrainScreen::stepped(train::StepReport const& r) {
                     format_count(r.tokens_per_second)));
   }
   if (!progress_.due()) return;
-  progress_.show({fmt::format("{}/{}", r.step, steps_), fmt::format("train {:.3f}", shown_loss_),
-                  has_val_ ? fmt::format("val {:.3f}", val_) : "", "+" + short_duration(left),
-                  format_count(r.tokens_per_second) + " tok/s", fmt::format("norm {:.2f}", r.norm),
-                  "lr " + short_rate(r.rate), short_duration(r.seconds)},
-                 {0, 1, 2, 7, 5, 4, 3, 6});
+  std::vector<std::string> fields = {fmt::format("{}/{}", r.step, steps_), fmt::format("train {:.3f}", shown_loss_)};
+  std::vector<size_t> places = {0, 1};
+  auto add = [&](std::string const& text, size_t place) { fields.push_back(text), places.push_back(place); };
+  if (has_val_) add(fmt::format("val {:.3f}", val_), 2);
+  add("+" + short_duration(left), 7);
+  add(format_count(r.tokens_per_second) + " tok/s", 5);
+  add(fmt::format("norm {:.2f}", r.norm), 4);
+  add("lr " + short_rate(r.rate), 3);
+  add(short_duration(r.seconds), 6);
+  if (!has_val_)
+    for (size_t& place : places) place -= place > 2;  // places are without gaps
+  progress_.show(fields, places);
 }
 
 void TrainScreen::evaluated(train::EvalReport const& r) {
-  val_ = r.val, has_val_ = true;
-  std::string line = fmt::format("step {}: train {:.4f}, val {:.4f}", r.step, r.train, r.val);
+  has_val_ = std::isfinite(r.val);
+  val_ = r.val;
+  std::string line = fmt::format("step {}: train {:.4f}", r.step, r.train);
+  if (has_val_) line += fmt::format(", val {:.4f}", r.val);
   if (std::isfinite(r.val_bits_per_byte)) line += fmt::format(" ({:.3f} bits a byte)", r.val_bits_per_byte);
   say(line + (r.best ? ", the best so far" : ""));
 }

@@ -140,6 +140,7 @@ train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& giv
   check(kind != Kind::model && kind != Kind::run && kind != Kind::checkpoint, Fault::content,
         "--data {} is {}: give a text or prepared data, and --from {} to start from it", c.data, words_for(kind).noun,
         c.data);
+  if (c.from.empty()) (void)c.model.config();  // before a text is prepared: does the shape hold?
   c.data = absolute(c.data), c.from = absolute(c.from);
   return train::RunDirectory::create(c.out, [&](Path const& folder) {
     model::Config shape;
@@ -174,7 +175,7 @@ data::Dataset data_of(TrainCommand const& c, Path const& run) {
 }
 
 OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
-  if (c.resume == "no" || (c.resume == "auto" && !train::is_run_directory(c.out))) return {new_run(c, given)};
+  if (c.resume == "no" || (c.resume == "auto" && !train::is_run_directory(c.out))) return {new_run(c, given), true};
   auto directory = train::RunDirectory::open(c.out);
   for (std::string const& note : directory.notes()) say(note);
   take_over(c, given, directory.config());
@@ -184,7 +185,7 @@ OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
         "{} has no checkpoint to resume from: `--resume auto` starts it again from its first step", c.out);
   std::string const config = to_toml(c.run_fields());
   if (config != read_file(directory.config(), 1 << 20)) write_file(directory.config(), config);
-  return {std::move(directory), steps.empty() ? std::nullopt : std::optional(steps.back())};
+  return {std::move(directory), false, steps.empty() ? std::nullopt : std::optional(steps.back())};
 }
 
 }  // namespace folio::cli

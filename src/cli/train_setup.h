@@ -26,6 +26,7 @@ struct TrainCommand {
 
 struct OpenedRun {
   train::RunDirectory directory;
+  bool is_new = false;
   std::optional<int64_t> step = {};  // of the checkpoint to continue from; none: from the beginning
 };
 

@@ -22,6 +22,8 @@ int32_t Sampler::pick(std::span<float const> logits, std::span<int32_t const> so
   temperature(candidates_, options_.temperature);
   if (options_.top_k > 0) top_k(candidates_, options_.top_k);
   top_p(candidates_, options_.top_p);
+  std::ranges::sort(candidates_, {},
+                    &Candidate::id);  // one order for every choice: a top-k of all tokens changes nothing
   double const goal = sampling_draw(options_.seed, sample, position) * weigh(candidates_, weights_);
   double reached = 0;
   for (size_t i = 0; i < candidates_.size(); ++i)

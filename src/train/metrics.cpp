@@ -20,7 +20,7 @@ Json to_json(StepReport const& r) {
   if (!r.accepted) json["accepted"] = false;
   json["seconds"] = r.seconds;
   json["tokens_per_second"] = r.tokens_per_second;
-  json["memory_bytes"] = r.memory_bytes;
+  json["memory_bytes"] = static_cast<int64_t>(r.memory_bytes);
   return json;
 }
 

@@ -222,6 +222,20 @@ TEST_F(Train, TheRecordOfTheBestCheckpointIsMendedOnResuming) {
   EXPECT_EQ(dump(best), dump(read_json(folder / "run" / "best.json")));
 }
 
+TEST_F(Train, WithoutAHeldOutPartThereIsNoValidationLossToShow) {
+  ASSERT_EQ(run({"prepare", at("text.txt"), "--tokenizer", "char", "--val", "0", "--out", at("data")}).code, 0);
+  Ended const ended = run(command("run", {"--data", at("data"), "--steps", "5", "--warmup", "0"}));
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_EQ(ended.err.find("nan"), std::string::npos) << ended.err;
+  EXPECT_EQ(read_file(folder / "run" / "metrics.jsonl").find("bits_per_byte"), std::string::npos);
+}
+
+TEST_F(Train, MemoryThatIsNotToBeHadEndsWithSeventyOneAndLeavesNothing) {
+  Ended const ended = run(command("run", {"--batch", "1000000", "--embd", "65536"}));
+  EXPECT_EQ(ended.code, 71) << ended.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
 TEST_F(Train, PlainIdsTakeTheirVocabularyFromTheFlag) {
   std::string ids;
   for (int i = 0; i < 4000; ++i) ids += {char(i * 7 % 23), 0};
