@@ -1,0 +1,240 @@
+// folio bench limits and folio bench ops: what the machine can do, and what each op of the backend makes of it at the
+// shapes of one model. Products are counted in operations against the matrix peak, all else in bytes that must move
+// (each tensor once) against read bandwidth; where caches hold what is read, more than the whole bandwidth is possible.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <random>
+
+#include "backend/limits.h"
+#include "cli/bench.h"
+#include "core/error.h"
+#include "model/sizes.h"
+
+namespace folio::cli {
+namespace {
+
+struct MachineLimits {
+  double flops, bytes;  // a second
+};
+
+struct Kit {  // the tensors of one block and the head, laid out once
+  Kit(Backend&, model::Config const&, int64_t B);
+
+  Tensor take(char const* name, Shape shape, DType d = DType::f32) { return arena.take(name, d, shape); }
+  Weight weight(char const* name, Shape shape, Uses uses = {}) {
+    Weight w{.shape = shape, .uses = uses, .master = take(name, shape), .grad = take(name, shape), .compute = {}};
+    if (auto const bytes = int64_t(backend.compute_bytes(shape, DType::f32, uses)))
+      w.compute = take(name, {bytes}, DType::u8);
+    return w;
+  }
+  void fill(Tensor);
+  void lay_out();
+
+  Backend& backend;
+  model::Config config;
+  int64_t B, T, C, V, H;
+  Arena arena{"bench"};
+  Affine norm, c_attn, c_proj, c_fc, mlp_proj;
+  Weight wte, wpe;
+  Tensor x, y, residual;        // (B, T, C)
+  Tensor wide, wide_2, wide_3;  // (B, T, 4C)
+  Tensor qkv, dqkv;             // (B, T, 3C)
+  Tensor lse, stats, losses;
+  Tensor tokens, positions, token_weights, sequences, state, m, v, scratch;
+};
+
+Kit::Kit(Backend& b, model::Config const& c, int64_t batch)
+    : backend(b), config(c), B(batch), T(c.context), C(c.channels), V(c.vocab), H(c.heads) {
+  lay_out();
+  arena.allocate(backend);
+  lay_out();
+  for (Tensor const& t :
+       {x, y, residual, wide, wide_2, wide_3, qkv, norm.weight.master, norm.bias.master, c_attn.weight.master,
+        c_attn.bias.master, c_proj.weight.master, c_proj.bias.master, c_fc.weight.master, c_fc.bias.master,
+        mlp_proj.weight.master, mlp_proj.bias.master, wte.master, wpe.master})
+    fill(t);
+  for (Weight const& w : {norm.weight, norm.bias, c_attn.weight, c_attn.bias, c_proj.weight, c_proj.bias, c_fc.weight,
+                          c_fc.bias, mlp_proj.weight, mlp_proj.bias, wte, wpe})
+    backend.zero(w.grad), backend.prepare(w);
+  backend.zero(m), backend.zero(v);
+  std::vector<int32_t> ids(size_t(B * T)), places(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = int32_t(int64_t(i) * 7919 % V), places[i] = int32_t(int64_t(i) % T);
+  std::vector<float> const ones(ids.size(), 1.0f);
+  std::vector<int64_t> numbers(size_t(B), 0);
+  for (int64_t i = 0; i < B; ++i) numbers[size_t(i)] = i;
+  backend.upload(tokens, ids.data()), backend.upload(positions, places.data());
+  backend.upload(token_weights, ones.data()), backend.upload(sequences, numbers.data());
+  StepState s;
+  s.seed = 1, s.accept = 1, s.accepted = 1, s.grad_factor = 1;
+  s.input = {.rate = 1e-6, .inverse_total = 1 / double(B * T)};
+  backend.upload(state, &s);
+  backend.lend_scratch(scratch);
+}
+
+void Kit::lay_out() {
+  auto const affine = [&](char const* name, int64_t I, int64_t O) {
+    return Affine{weight(name, {I, O}, {.linear = true}), weight(name, {O})};
+  };
+  norm = {weight("norm", {C}), weight("norm", {C})};
+  c_attn = affine("c_attn", C, 3 * C), c_proj = affine("c_proj", C, C);
+  c_fc = affine("c_fc", C, 4 * C), mlp_proj = affine("mlp_proj", 4 * C, C);
+  wte = weight("wte", {V, C}, {.lookup = true, .head = true}), wpe = weight("wpe", {T, C}, {.lookup = true});
+  x = take("x", {B, T, C}), y = take("y", {B, T, C}), residual = take("residual", {B, T, C});
+  wide = take("wide", {B, T, 4 * C}), wide_2 = take("wide_2", {B, T, 4 * C}), wide_3 = take("wide_3", {B, T, 4 * C});
+  qkv = take("qkv", {B, T, 3 * C}), dqkv = take("dqkv", {B, T, 3 * C});
+  lse = take("lse", {B, H, T}), stats = take("stats", {B, T, 2}), losses = take("losses", {2, B * T});
+  tokens = take("tokens", {B, T}, DType::i32), positions = take("positions", {B, T}, DType::i32);
+  token_weights = take("token_weights", {B, T}), sequences = take("sequences", {B}, DType::i64);
+  state = take("state", {sizeof(StepState)}, DType::u8);
+  m = take("m", wte.shape), v = take("v", wte.shape);
+  int64_t const chunk = std::min(B * T, std::max<int64_t>(32, (int64_t{16} << 20) / V));
+  Limits const limits{.dtype = DType::f32,
+                      .rows = B * T,
+                      .sequences = B,
+                      .context = T,
+                      .channels = C,
+                      .heads = H,
+                      .vocab = V,
+                      .chunk = chunk};
+  scratch = take("scratch", {int64_t(backend.scratch_bytes(limits))}, DType::u8);
+}
+
+void Kit::fill(Tensor t) {
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> draw(-0.05f, 0.05f);
+  std::vector<float> values(size_t(t.size()));
+  for (float& value : values) value = draw(random);
+  backend.upload(t, values.data());
+}
+
+class Table {
+ public:
+  Table(MachineLimits limits, int64_t repeat) : limits_(limits), repeat_(repeat) {}
+  void products(std::string const& name, double flop, std::function<void()> const& f) {
+    add(name, flop, "GFLOP/s", limits_.flops, f);
+  }
+  void bytes(std::string const& name, double n, std::function<void()> const& f) {
+    add(name, n, "GB/s", limits_.bytes, f);
+  }
+  std::vector<BenchRow> rows;
+
+ private:
+  void add(std::string const& name, double amount, char const* unit, double limit, std::function<void()> const& f) {
+    std::vector<double> seconds;
+    for (int64_t i = 0; i <= repeat_; ++i) {
+      auto const begin = std::chrono::steady_clock::now();
+      f();
+      if (i > 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    }
+    std::ranges::sort(seconds);
+    double const s = seconds[seconds.size() / 2];
+    rows.push_back(
+        {.name = name, .value = amount / s / 1e9, .unit = unit, .seconds = s, .limit_share = amount / s / limit});
+  }
+  MachineLimits limits_;
+  int64_t repeat_;
+};
+
+double bytes_of(std::initializer_list<Tensor> tensors) {
+  double n = 0;
+  for (Tensor const& t : tensors) n += double(t.bytes());
+  return n;
+}
+
+Weight frozen(Weight w) {  // as inference has it
+  w.grad = {};
+  return w;
+}
+Affine frozen(Affine const& a) { return {frozen(a.weight), frozen(a.bias)}; }
+
+void measure_products(Table& table, Kit& k) {
+  double const N = double(k.B * k.T);
+  auto const one = [&](Affine const& a, Tensor y, Tensor x, Tensor dx) {
+    int64_t const I = a.weight.shape[0], O = a.weight.shape[1];
+    std::string const shape = fmt::format("{}×{}×{}", k.B * k.T, I, O);
+    double const flop = 2 * N * double(I) * double(O);
+    table.products("linear " + shape, flop, [=, &k] { k.backend.linear(y, x, a); });
+    table.products("linear_backward " + shape, 2 * flop, [=, &k] { k.backend.linear_backward(dx, y, x, a); });
+    Tensor row_y = y, row_x = x;
+    row_y.shape = {1, O}, row_x.shape = {1, I};
+    Affine const still = frozen(a);
+    table.bytes(fmt::format("linear 1×{}×{}, decoding", I, O), double(a.weight.master.bytes()),
+                [=, &k] { k.backend.linear(row_y, row_x, still); });
+  };
+  one(k.c_attn, k.qkv, k.x, k.residual), one(k.c_proj, k.y, k.x, k.residual), one(k.mlp_proj, k.y, k.wide, k.wide_2);
+  double const flop = 2 * N * double(k.c_fc.weight.shape.size());
+  std::string const shape = fmt::format("{}×{}×{}", k.B * k.T, k.C, 4 * k.C);
+  table.products("linear_gelu " + shape, flop, [&] { k.backend.linear_gelu(k.wide, k.wide_2, k.x, k.c_fc); });
+  table.products("linear_gelu_backward " + shape, 2 * flop,
+                 [&] { k.backend.linear_gelu_backward(k.y, k.wide_3, k.wide, k.wide_2, k.x, k.c_fc); });
+}
+
+void measure_attention(Table& table, Kit& k) {
+  // Causal: half of T² scores; one product is 2 D operations a score, two in forward, five in backward.
+  double const flop = double(k.B) * double(k.C) * double(k.T) * double(k.T);
+  k.fill(k.qkv);
+  for (double const rate : {0.0, 0.2}) {
+    Dropout const d{.rate = rate, .layer = 0, .site = Site::attention, .sequences = k.sequences, .state = k.state};
+    std::string const with = rate > 0 ? fmt::format(", dropout {}", rate) : "";
+    table.products("attention" + with, 2 * flop, [&] { k.backend.attention(k.y, k.lse, k.qkv, d); });
+    table.products("attention_backward" + with, 5 * flop,
+                   [&] { k.backend.attention_backward(k.dqkv, k.x, k.y, k.lse, k.qkv, d); });
+  }
+}
+
+void measure_rest(Table& table, Kit& k) {
+  table.bytes("embed", bytes_of({k.x, k.x, k.x}), [&] { k.backend.embed(k.x, k.tokens, k.positions, k.wte, k.wpe); });
+  table.bytes("embed_backward", bytes_of({k.x, k.x, k.x, k.x, k.x}),
+              [&] { k.backend.embed_backward(k.x, k.tokens, k.positions, k.wte, k.wpe); });
+  table.bytes("layer_norm", bytes_of({k.y, k.x, k.stats}), [&] { k.backend.layer_norm(k.y, k.stats, k.x, k.norm); });
+  table.bytes("layer_norm_backward", bytes_of({k.residual, k.residual, k.y, k.x}),
+              [&] { k.backend.layer_norm_backward(k.residual, k.y, k.x, k.stats, k.norm); });
+  table.bytes("gelu", bytes_of({k.wide, k.wide_2}), [&] { k.backend.gelu(k.wide, k.wide_2); });
+  table.bytes("gelu_backward", bytes_of({k.wide, k.wide_2, k.wide_3}),
+              [&] { k.backend.gelu_backward(k.wide_3, k.wide, k.wide_2); });
+  for (double const rate : {0.0, 0.2}) {
+    Dropout const d{.rate = rate, .layer = 0, .site = Site::mlp_residual, .sequences = k.sequences, .state = k.state};
+    table.bytes(rate > 0 ? fmt::format("dropout_add {}", rate) : "dropout_add 0", bytes_of({k.residual, k.x, k.y}),
+                [&] { k.backend.dropout_add(k.residual, k.x, k.y, d); });
+  }
+  double const N = double(k.B * k.T), weights = double(k.wte.shape.size());
+  k.fill(k.x);
+  table.products("classifier", 6 * N * weights, [&] {
+    k.backend.classifier(k.losses, k.y, k.x, k.wte, {k.tokens, k.token_weights}, k.state, {});
+  });
+  Tensor row = k.x, logits = k.wide;
+  row.shape = {1, k.C}, logits.shape = {1, k.V};
+  if (k.wide.size() >= k.V)
+    table.bytes("head, decoding", double(k.wte.master.bytes()), [&] { k.backend.head(logits, row, frozen(k.wte)); });
+  table.bytes("add_norm", double(k.wte.grad.bytes()), [&] { k.backend.add_norm(k.state, k.wte.grad); });
+  table.bytes("adamw", 7 * double(k.wte.master.bytes()), [&] { k.backend.adamw(k.wte, k.m, k.v, k.state, {}); });
+}
+
+}  // namespace
+
+std::vector<BenchRow> bench_limits(BenchOptions const& o) {
+  int const threads = int(o.backend.threads);
+  MatrixPeak const peak = measure_matrix_peak(threads);
+  double const bandwidth = measure_read_bandwidth(threads);
+  return {{.name = "matrix peak, f32, " + peak.instruction_set, .value = peak.flops / 1e9, .unit = "GFLOP/s"},
+          {.name = "read bandwidth", .value = bandwidth / 1e9, .unit = "GB/s"}};
+}
+
+std::vector<BenchRow> bench_ops(BenchOptions const& o) {
+  check(o.repeat > 0, Fault::value, "--repeat {}: at least 1 repetition is needed", o.repeat);
+  model::ModelOptions shape;
+  shape.size = o.size, shape.layers = o.layers, shape.heads = o.heads, shape.channels = o.embd;
+  shape.context = o.context, shape.vocab = o.vocab;
+  int const threads = int(o.backend.threads);
+  MachineLimits const limits{measure_matrix_peak(threads).flops, measure_read_bandwidth(threads)};
+  auto const backend = o.backend.make();
+  Kit kit(*backend, shape.config(), o.batch);
+  Table table(limits, o.repeat);
+  measure_products(table, kit), measure_attention(table, kit), measure_rest(table, kit);
+  return table.rows;
+}
+
+}  // namespace folio::cli
