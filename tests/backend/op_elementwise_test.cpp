@@ -43,6 +43,21 @@ TEST_P(OpElementwise, GeluOfAnyLength) {
     });
 }
 
+TEST_P(OpElementwise, WhatIsNotANumberStaysSo) {
+  for (uint32_t const bits : {0x7fc00000u, 0x7fc00001u, 0xffffffffu, 0x7fffffffu}) {
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    Rig rig(candidate().make(), candidate().dtype);
+    Tensor const x = rig.real({9}, Values(9, value)), y = rig.output({9}), one = rig.real({9}, Values(9, 1.0)),
+                 dx = rig.output({9});
+    std::vector<float> const raw(9, value);
+    rig.backend->upload(x, raw.data());
+    rig.backend->gelu(y, x), rig.backend->gelu_backward(dx, one, x);
+    for (int64_t i = 0; i < 9; ++i)
+      EXPECT_TRUE(std::isnan(rig.read(y)[i]) && std::isnan(rig.read(dx)[i])) << std::hex << bits;
+  }
+}
+
 StepState state_with(uint64_t seed, int64_t attempted) {
   StepState s;
   s.seed = seed, s.attempted = attempted;

@@ -1,5 +1,4 @@
 // Memory, scratch, copies, and the making of the backend.
-#include <sched.h>
 #include <sys/mman.h>
 
 #include <cstdlib>
@@ -7,16 +6,12 @@
 #include <fstream>
 
 #include "backend/cpu/cpu.h"
+#include "backend/info.h"
 
 namespace folio::cpu {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
-
-int usable_cores() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
-}
 
 size_t available_memory() {  // what the system can give without swapping; unknown: no limit
   std::ifstream file("/proc/meminfo");
@@ -32,7 +27,7 @@ size_t available_memory() {  // what the system can give without swapping; unkno
 }  // namespace
 
 Cpu::Cpu(int threads)
-    : threads_(threads > 0 ? threads : usable_cores()),
+    : threads_(threads > 0 ? threads : openmp_threads()),
       poison_(std::getenv("FOLIO_POISON_MEMORY") != nullptr),
       matmul_(threads_) {}
 

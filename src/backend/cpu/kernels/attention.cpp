@@ -1,6 +1,4 @@
 // Rows of scores, and the products of one query with cached keys and values.
-#include <algorithm>
-
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/philox.h"
 #include "backend/cpu/kernels/vector.h"
@@ -17,7 +15,7 @@ float softmax_row(float* s, int64_t n, int64_t padded, float scale, float& total
     store(s + j, e, n - j);
     sums = sums + e;
   }
-  std::fill(s + n, s + std::max(n, padded), 0.0f);
+  clear(s + n, s + padded);
   total = sum(sums);
   return highest;
 }
@@ -37,7 +35,7 @@ void softmax_row_backward(float* s, float* dp, int64_t n, int64_t padded, float 
   if (key) each_kept(Philox(*key), n, index, one);
   else
     for (int64_t j = 0; j < n; j += kLanes) one(j, n - j, all(1.0f));
-  std::fill(s + n, s + std::max(n, padded), 0.0f), std::fill(dp + n, dp + std::max(n, padded), 0.0f);
+  clear(s + n, s + padded), clear(dp + n, dp + padded);
 }
 
 float dot(float const* a, float const* b, int64_t n) {
@@ -51,7 +49,7 @@ void score_keys(float* scores, float const* q, float const* k, int64_t keys, int
     Vec sums[kLanes];
     for (Vec& s : sums) s = zero();
     float const* rows[kLanes];  // a block's last rows may not be written yet: the last valid one stands in
-    for (int64_t i = 0; i < kLanes; ++i) rows[i] = k + std::min(j + i, keys - 1) * D;
+    for (int64_t i = 0; i < kLanes; ++i) rows[i] = k + least(j + i, keys - 1) * D;
     int64_t d = 0;
     for (; d + kLanes <= D; d += kLanes) {
       Vec const x = load(q + d);

@@ -1,6 +1,4 @@
 // Rows of logits. Sums run in single precision over kRun elements and in double over runs.
-#include <algorithm>
-
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/vector.h"
 
@@ -24,7 +22,7 @@ LogitSums exp_row(float* z, int64_t V, bool with_sum) {
   LogitSums out{.top = top_of(z, V), .sum_exp = 0, .sum = 0, .weighted = 0};
   Vec const top = all(out.top);
   for (int64_t from = 0; from < V; from += kRun) {
-    int64_t const to = std::min(V, from + kRun);
+    int64_t const to = least(V, from + kRun);
     Vec exps = zero(), plain = zero();
     for (int64_t v = from; v < to; v += kLanes) {
       Vec const x = load(z + v, V - v), e = keep_first(exp(x - top), V - v);
@@ -47,7 +45,7 @@ LogitSums score_row(float const* z, int64_t V, int64_t target, int64_t& rank) {
   Vec const top = all(out.top), own = all(target < 0 ? 0.0f : z[target]);
   rank = 0;
   for (int64_t from = 0; from < V; from += kRun) {
-    int64_t const to = std::min(V, from + kRun);
+    int64_t const to = least(V, from + kRun);
     Vec exps = zero(), weighted = zero();
     for (int64_t v = from; v < to; v += kLanes) {
       Vec const x = first_or(load(z + v, V - v), V - v, all(-3.4e38f)), d = x - top;
@@ -56,7 +54,7 @@ LogitSums score_row(float const* z, int64_t V, int64_t target, int64_t& rank) {
       weighted = fma(e, max(all(-100.0f), d), weighted);
       int const larger = _mm256_movemask_ps(_mm256_cmp_ps(x, own, _CMP_GT_OQ));
       int const equal = _mm256_movemask_ps(_mm256_cmp_ps(x, own, _CMP_EQ_OQ));
-      int64_t const before = std::clamp<int64_t>(target - v, 0, kLanes);  // lanes of lower ids
+      int64_t const before = target < v ? 0 : least(target - v, kLanes);  // lanes of lower ids
       rank += __builtin_popcount(unsigned(larger)) + __builtin_popcount(unsigned(equal) & ((1u << before) - 1));
     }
     out.sum_exp += wide_sum(exps), out.weighted += wide_sum(weighted);

@@ -1,6 +1,4 @@
 // GELU, dropout with Philox eight calls at a time, sums.
-#include <algorithm>
-
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/philox.h"
 #include "backend/cpu/kernels/vector.h"
@@ -46,7 +44,7 @@ void gelu_backward(float* dx, float const* dy, float const* x, int64_t n) {
 void gelu_backward_columns(float* dx, float* sums, float const* dy, float const* x, int64_t ld, int64_t rows,
                            int64_t columns) {
   for (int64_t n = 0; n < rows; n += 8) {
-    int64_t const end = std::min(rows, n + 8);
+    int64_t const end = least(rows, n + 8);
     for (int64_t c = 0; c < columns; c += kLanes) {
       int64_t const left = columns - c;
       Vec s = zero();

@@ -1,6 +1,4 @@
 // Products: packing, the register tile, the thin product of a few rows, column sums.
-#include <algorithm>
-
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/vector.h"
 
@@ -23,7 +21,7 @@ void pack_panel_transposed(float* panel, float const* b, int64_t ldb, int64_t K,
       Vec block[kLanes];
       for (int64_t i = 0; i < kLanes; ++i) block[i] = c + i < columns ? load(b + (c + i) * ldb + k, K - k) : zero();
       transpose(block);
-      for (int64_t i = 0; i < std::min(kLanes, K - k); ++i) store(panel + (k + i) * kPanel + c, block[i]);
+      for (int64_t i = 0; i < least(kLanes, K - k); ++i) store(panel + (k + i) * kPanel + c, block[i]);
     }
 }
 
@@ -55,7 +53,7 @@ inline void thin_of(float* c, int64_t ldc, float const* a, int64_t lda, float co
                     int64_t columns, int64_t K) {
   constexpr int64_t kSteps = 4;  // rows of b read side by side
   for (int64_t k = 0; k < K; k += kSteps) {
-    int64_t const steps = std::min(kSteps, K - k);
+    int64_t const steps = least(kSteps, K - k);
     bool const first = k == 0, last = k + steps == K;
     auto const one = [&](int64_t o, auto full) {
       int64_t const left = full ? kLanes : columns - o;
@@ -98,18 +96,24 @@ inline void transposed_steps(Vec sums[kCount], float const* a, int64_t lda, floa
 template <int kCount>
 inline void thin_transposed_of(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb,
                                int64_t columns, int64_t K) {
-  for (int64_t o = 0; o < columns; o += kLanes) {
-    Vec sums[kCount];
-    for (Vec& s : sums) s = zero();
-    float const* rows[kLanes];  // missing columns are read as the last one
-    for (int64_t i = 0; i < kLanes; ++i) rows[i] = b + std::min(o + i, columns - 1) * ldb;
-    int64_t k = 0;
-    for (; k + kLanes <= K; k += kLanes) transposed_steps<kCount>(sums, a, lda, rows, k, kLanes);
-    if (k < K) transposed_steps<kCount>(sums, a, lda, rows, k, K - k);
-    for (int m = 0; m < kCount; ++m) {
-      float* const to = c + m * ldc + o;
-      store(to, load(to, columns - o) + sums[m], columns - o);
+  constexpr int64_t kSide = kCount <= 4 ? 2 : 1;  // groups of columns whose chains run side by side
+  for (int64_t o = 0; o < columns; o += kSide * kLanes) {
+    Vec sums[kSide][kCount];
+    float const* rows[kSide][kLanes];  // missing columns are read as the last one
+    for (int64_t g = 0; g < kSide; ++g) {
+      for (Vec& s : sums[g]) s = zero();
+      for (int64_t i = 0; i < kLanes; ++i) rows[g][i] = b + least(o + g * kLanes + i, columns - 1) * ldb;
     }
+    int64_t k = 0;
+    for (; k + kLanes <= K; k += kLanes)
+      for (int64_t g = 0; g < kSide; ++g) transposed_steps<kCount>(sums[g], a, lda, rows[g], k, kLanes);
+    for (int64_t g = 0; g < kSide && k < K; ++g) transposed_steps<kCount>(sums[g], a, lda, rows[g], k, K - k);
+    for (int64_t g = 0; g < kSide && o + g * kLanes < columns; ++g)
+      for (int m = 0; m < kCount; ++m) {
+        float* const to = c + m * ldc + o + g * kLanes;
+        int64_t const left = columns - o - g * kLanes;
+        store(to, load(to, left) + sums[g][m], left);
+      }
   }
 }
 

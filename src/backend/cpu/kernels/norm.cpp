@@ -1,6 +1,4 @@
 // Layer norm, a row at a time.
-#include <cmath>
-
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/vector.h"
 
@@ -31,7 +29,7 @@ void norm_rows(float* y, float* stats, float const* x, float const* gain, float 
                                      return d * d;
                                    }) /
                            float(C);
-    float const rstd = 1 / std::sqrt(variance + 1e-5f);
+    float const rstd = 1 / __builtin_sqrtf(variance + 1e-5f);
     for (int64_t c = 0; c < C; c += kLanes) {
       Vec const normal = (load(x + c, C - c) - all(mean)) * all(rstd);
       store(y + c, fma(normal, load(gain + c, C - c), bias ? load(bias + c, C - c) : zero()), C - c);

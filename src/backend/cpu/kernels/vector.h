@@ -1,6 +1,6 @@
 // The vector of one instruction set, and the functions on it that kernels are written with. Only files of this
-// folder include it: they are compiled with that set's flags, and every name has internal linkage, so no function
-// built for it can be picked up by code that runs anywhere.
+// folder include it: they are compiled with that set's flags, every name has internal linkage, and nothing of the
+// standard library is called, so no function built for it can be picked up by code that runs anywhere.
 //
 // A loop's tail goes through the same code as its body, with a masked load and store: an element's bits do not
 // depend on its place in the row.
@@ -15,6 +15,12 @@ namespace {
 
 using Vec = __m256;  // + − × / are the compiler's
 constexpr int64_t kLanes = 8;
+
+// In place of std's, whose copy compiled here the linker could give to code that runs anywhere.
+inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+inline void clear(float* from, float* to) {
+  for (; from < to; ++from) *from = 0;
+}
 
 inline __m256i tail_mask(int64_t left) {
   alignas(32) static constexpr int32_t kOnes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
@@ -64,19 +70,16 @@ inline double wide_sum(Vec v) {  // in double, lanes in order of sum()
 /// the best one in relative error (3e-9, by Remez' exchange with the first two coefficients held at 1). 0 below
 /// −87.33; grows no further above 88; NaN stays NaN.
 inline Vec exp(Vec x) {
-  Vec const lowest = all(-87.33f);
+  Vec const lowest = all(-87.33f), round = all(12582912.0f);  // 1.5 · 2²³: adding it leaves n in the low bits
   Vec const t = min(all(88.0f), max(lowest, x));
-  Vec const n = _mm256_round_ps(t * all(1.44269504f), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  Vec const shifted = fma(t, all(1.44269504f), round), n = shifted - round;
   Vec const r = fnma(n, all(-2.12194440e-4f), fnma(n, all(0.693359375f), t));  // ln 2 in two parts
-  Vec p = all(0.00138145986f);
-  p = fma(p, r, all(0.00836871688f));
-  p = fma(p, r, all(0.041668388f));
-  p = fma(p, r, all(0.166665206f));
-  p = fma(p, r, all(0.499999934f));
-  p = fma(p, r * r, r) + all(1.0f);
-  __m256i const power = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
-  Vec const scaled = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), power));
-  return _mm256_andnot_ps(_mm256_cmp_ps(x, lowest, _CMP_LT_OQ), scaled);
+  Vec const square = r * r, low = fma(all(0.166665206f), r, all(0.499999934f));
+  Vec const high = fma(fma(all(0.00138145986f), r, all(0.00836871688f)), r, all(0.041668388f));
+  Vec const p = fma(fma(high, square, low), square, r) + all(1.0f);
+  __m256i const power = _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23),
+                                         _mm256_castps_si256(all(1.0f)));  // 2ⁿ
+  return _mm256_andnot_ps(_mm256_cmp_ps(x, lowest, _CMP_LT_OQ), p * _mm256_castsi256_ps(power));
 }
 
 /// Rows of an 8 × 8 block become its columns.
