@@ -24,6 +24,7 @@ Case const kCases[] = {
     {"odd_sizes", 3, 3, 51, 67, 37, 2, 3, true, true, 0.1, kNone},
     {"one_token", 1, 1, 16, 17, 1, 5, 1, true, false, 0.1, kNone},
     {"long_context", 1, 2, 32, 33, 300, 1, 2, true, true, 0.1, kNone},
+    {"wide", 1, 4, 256, 33, 9, 2, 1, true, true, 0.1, kNone},  // rows of 4,096 bytes
     {"recompute_mlp", 2, 4, 64, 101, 24, 3, 2, true, true, 0.2, model::Recompute::mlp},
     {"recompute_block", 2, 4, 64, 101, 24, 3, 2, true, true, 0.2, model::Recompute::block},
 };
