@@ -21,10 +21,10 @@ struct Workload {
   std::vector<BenchRow> (*run)(BenchOptions const&);
 };
 constexpr Workload kWorkloads[] = {{"train", bench_train},
-                                  {"decode", bench_decode},
-                                  {"tokenize", bench_tokenize},
-                                  {"ops", bench_ops},
-                                  {"limits", bench_limits}};
+                                   {"decode", bench_decode},
+                                   {"tokenize", bench_tokenize},
+                                   {"ops", bench_ops},
+                                   {"limits", bench_limits}};
 
 Fields fields(BenchOptions& o) {
   char const* shape = "Workload";
