@@ -43,6 +43,26 @@ inline void check_ids(char const* op, char const* what, Tensor const& ids, int64
   }
 }
 
+/// Sequences in order, their positions too, inside the table, and every block that they use inside the pool.
+inline void check_ragged(Ragged const& r, int64_t tokens, int64_t blocks) {
+  int32_t const *start = r.query_start.as<int32_t>(), *table = r.block_table.as<int32_t>();
+  int32_t const* position = r.positions.as<int32_t>();
+  int64_t const S = r.block_table.shape[0], M = r.block_table.shape[1];
+  check(start[0] == 0 && start[S] == tokens, "cached_attention: query_start from {} to {} for {} tokens", start[0],
+        start[S], tokens);
+  for (int64_t s = 0; s < S; ++s) {
+    check(start[s] <= start[s + 1], "cached_attention: query_start goes from {} to {}", start[s], start[s + 1]);
+    for (int64_t n = start[s]; n < start[s + 1]; ++n)
+      check(0 <= position[n] && position[n] < M * kBlock && (n == start[s] || position[n] == position[n - 1] + 1),
+            "cached_attention: position {} of token {}; expected one after the other, below {}", position[n], n,
+            M * kBlock);
+    int64_t const used = start[s] < start[s + 1] ? position[start[s + 1] - 1] / kBlock + 1 : 0;
+    for (int64_t m = 0; m < used; ++m)
+      check(0 <= table[s * M + m] && table[s * M + m] < blocks, "cached_attention: block {} of {}", table[s * M + m],
+            blocks);
+  }
+}
+
 /// A random word below this drops its element: round(p · 2³²).
 inline uint64_t dropout_threshold(double rate) { return static_cast<uint64_t>(std::llround(rate * 4294967296.0)); }
 

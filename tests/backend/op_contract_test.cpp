@@ -68,6 +68,14 @@ TEST_P(OpContract, AttentionKeepsItsShapes) {
   Tensor const rows = t({1, 2, 8}), packed = t({1, 2, 24}), pool = t({2, 3, 2, kBlock, 4});
   Ragged const r{ids({1, 2}), rig_.ids({1, 2}, {0, 1}), rig_.ids({2}, {0, 2}), ids({1, 1})};
   refuses("must be (2, blocks", [&] { b.cached_attention(rows, packed, t({2, 3, 2, kBlock, 5}), r); });
+  auto const call = [&](std::vector<int32_t> positions, std::vector<int32_t> start, int32_t block) {
+    b.cached_attention(rows, packed, pool,
+                       {r.tokens, rig_.ids({1, 2}, positions), rig_.ids({2}, start), ids({1, 1}, block)});
+  };
+  refuses("position 3", [&] { call({0, 3}, {0, 2}, 0); });
+  refuses("position 32", [&] { call({31, 32}, {0, 2}, 0); });
+  refuses("block 3 of 3", [&] { call({0, 1}, {0, 2}, 3); });
+  refuses("query_start from 0 to 1", [&] { call({0, 1}, {0, 1}, 0); });
   refuses("query_start", [&] {
     b.cached_attention(rows, packed, pool, {r.tokens, r.positions, ids({3}), r.block_table});
   });

@@ -175,21 +175,10 @@ void Cpu::do_cached_attention(Tensor y, Tensor qkv, Tensor pool, Ragged const& r
     int64_t sequence, first, last;
   };
   std::vector<Group> groups;
-  check(start[0] == 0 && start[S] == N, "cached_attention: query_start from {} to {} for {} tokens", start[0], start[S],
-        N);
-  for (int64_t s = 0; s < S; ++s) {
-    for (int64_t n = start[s]; n < start[s + 1]; ++n) {
-      check(0 <= position[n] && position[n] < context, "cached_attention: position {} in a table of {}", position[n],
-            context);
-      check(n == start[s] || position[n] == position[n - 1] + 1, "cached_attention: position {} after {}", position[n],
-            position[n - 1]);
-    }
+  check_ragged(ragged, N, blocks);
+  for (int64_t s = 0; s < S; ++s)
     for (int64_t n = start[s]; n < start[s + 1]; n += kCachedQueries)
       groups.push_back({s, n, std::min<int64_t>(start[s + 1], n + kCachedQueries)});
-    for (int64_t m = 0; start[s] < start[s + 1] && m <= position[start[s + 1] - 1] / kBlock; ++m)
-      check(0 <= table[s * M + m] && table[s * M + m] < blocks, "cached_attention: block {} of {}", table[s * M + m],
-            blocks);
-  }
   for (int64_t s = 0; s < S; ++s)
     for (int64_t n = start[s]; n < start[s + 1]; ++n)
       for (int64_t k = 0; k < 2; ++k)

@@ -1,5 +1,6 @@
 // Linear layers. Training multiplies with oneDNN. Inference (a weight without gradient) has its own product, for a
-// row's bits must not depend on how many rows come with it, which no library promises: every output element is
+// row's bits must not depend on how many rows come with it. (oneDNN 2.6.3 keeps that by luck where it has AVX-512; with
+// AVX2 a single row takes another path than two.) Every output element is
 //
 //   bias + S₀ + S₁ + …   with Sⱼ one chain of fused multiply-adds over k in [256 j, 256 (j + 1)), in order,
 //
