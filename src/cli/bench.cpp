@@ -52,7 +52,7 @@ std::string as_table(std::vector<BenchRow> const& rows) {
   report::Table table(columns);
   for (BenchRow const& r : rows) {
     std::vector<std::string> cells = {r.name, fmt::format("{:.{}f}", r.value, r.value < 100 ? 1 : 0), r.unit,
-                                      fmt::format("{:.3f}", r.seconds * 1e3)};
+                                      r.seconds > 0 ? fmt::format("{:.3f}", r.seconds * 1e3) : ""};
     if (r.limit_share) cells.push_back(fmt::format("{:.0f} %", 100 * *r.limit_share));
     table.row(cells);
   }

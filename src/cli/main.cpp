@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -128,7 +129,17 @@ void occupy_standard_files() {
 
 }  // namespace folio::cli
 
+// OpenMP's threads spin at a barrier before they sleep, by default so long that a run beside other work stands still:
+// the thread that is waited for does not get the core. Briefly is as fast on an idle machine and goes on on a busy one
+// (docs/performance.md). The runtime reads this when it is loaded, so the program starts once more with it set.
+void spin_briefly(char** words) {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  ::setenv("GOMP_SPINCOUNT", "3000", 1);
+  ::execv("/proc/self/exe", words);  // where it fails, the program goes on as it is
+}
+
 int main(int count, char** words) {
+  spin_briefly(words);
   folio::cli::occupy_standard_files();
   std::signal(SIGPIPE, SIG_IGN);
   return folio::cli::guarded({words + (count > 0), words + count});

@@ -133,6 +133,9 @@ void prepare_text(TrainCommand const& c, Path const& folder) {
 }
 
 train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& given) {
+  train::ScheduleOptions& s = c.run.schedule;  // defaults that fit a short run and a low rate
+  if (!has(given, "warmup")) s.warmup = std::min(s.warmup, c.run.steps / 10);
+  if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
   validate(c.run);
   check(!c.data.empty(), Fault::usage, "what to train on? Give --data with a text or prepared data");
   Kind const kind = what_is(c.data);

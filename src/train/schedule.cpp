@@ -12,8 +12,16 @@ Fields fields(ScheduleOptions& o) {
   char const* group = "Learning rate";
   return {
       {"lr", &o.lr, "largest learning rate", {.min = 0, .above_min = true}, group},
-      {"min-lr", &o.min_lr, "where linear, cosine and step end", {.min = 0}, group},
-      {"warmup", &o.warmup, "steps over which the rate rises from lr/warmup to lr", {.min = 0}, group},
+      {"min-lr",
+       &o.min_lr,
+       "where linear, cosine and step end; at most a tenth of lr where not given",
+       {.min = 0},
+       group},
+      {"warmup",
+       &o.warmup,
+       "steps over which the rate rises from lr/warmup to lr; at most a tenth of the run where not given",
+       {.min = 0},
+       group},
       {"schedule",
        &o.schedule,
        "shape after the warm-up",
