@@ -39,6 +39,11 @@ Fields fields(RunOptions& o) {
        "Intervals"},
       {"keep", &o.keep, "newest checkpoints kept, beside the best", {.min = 1}, "Intervals"},
       {"chunk", &o.chunk, "tokens whose logits exist at once; 0: by the vocabulary", {.min = 0}, "Machine"},
+      {"recompute",
+       &o.recompute,
+       "what backward computes again instead of keeping it, to save memory: none, mlp (half a block), block",
+       {.choices = {"none", "mlp", "block"}},
+       "Machine"},
   };
   all.insert(all.end(), rest.begin(), rest.end());
   return all;
@@ -82,6 +87,9 @@ TrainerOptions trainer_options(RunOptions const& o, model::Config const& config,
           .accumulate = o.accumulate,
           .length = length,
           .chunk = o.chunk > 0 ? std::min(rows, o.chunk) : chunk_for(rows, config.vocab),
+          .recompute = o.recompute == "block" ? model::Recompute::block
+                       : o.recompute == "mlp" ? model::Recompute::mlp
+                                              : model::Recompute::none,
           .seed = o.seed,
           .decay = o.decay == "matrices" ? Decay::matrices
                    : o.decay == "linear" ? Decay::linear

@@ -24,7 +24,8 @@ struct RunOptions {
   std::string eval_batches = "20";  // or "all"
   int64_t checkpoint_every = 1000;
   int64_t keep = 2;
-  int64_t chunk = 0;  // tokens whose logits exist at once; 0: by the size of the vocabulary
+  int64_t chunk = 0;               // tokens whose logits exist at once; 0: by the size of the vocabulary
+  std::string recompute = "none";  // or mlp, block: model::Recompute
 };
 
 Fields fields(RunOptions&);

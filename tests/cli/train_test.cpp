@@ -186,6 +186,17 @@ TEST_F(Train, StepsLoggedAfterTheCheckpointAreDroppedOnResuming) {
   expect_same_run("whole", "run");
 }
 
+TEST_F(Train, RecomputationMayChangeWhenARunIsResumedAndChangesNoBit) {
+  ASSERT_EQ(run(command("whole")).code, 0);
+  ASSERT_EQ(run(command("run", {"--recompute", "block", "--stop-after", "13"})).code, 75);
+  ASSERT_EQ(go_on("run", {"--recompute", "mlp", "--stop-after", "20"}).code, 75);
+  ASSERT_EQ(go_on("run", {"--recompute", "none"}).code, 0);
+  expect_same_run("whole", "run");
+  std::string const log = read_file(folder / "run" / "metrics.jsonl");
+  EXPECT_NE(log.find(R"("recompute":{"was":"block","is":"mlp"})"), std::string::npos) << log;
+  EXPECT_EQ(run(command("other", {"--recompute", "all"})).code, 78);
+}
+
 TEST_F(Train, ResumeAutoStartsOrContinues) {
   Ended const started = run(command("run", {"--resume", "auto", "--stop-after", "10"}));
   EXPECT_EQ(started.code, 75) << started.err;
