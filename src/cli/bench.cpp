@@ -28,7 +28,7 @@ constexpr Workload kWorkloads[] = {{"train", bench_train},
 
 Fields fields(BenchOptions& o) {
   char const* shape = "Workload";
-  Fields all = {
+  Fields const own = {
       {"size", &o.size, "model: baby, 124M, 355M, 774M, 1558M", {}, shape},
       {"layers", &o.layers, "instead of the size's; 0: the size's", {.min = 0}, shape},
       {"heads", &o.heads, "instead of the size's; 0: the size's", {.min = 0}, shape},
@@ -41,8 +41,7 @@ Fields fields(BenchOptions& o) {
       {"dropout", &o.dropout, "train: at all four sites", {.min = 0, .max = 1, .below_max = true}, shape},
       {"repeat", &o.repeat, "counted repetitions, after one that is not; medians are shown", {.min = 1}, shape},
   };
-  for (Field const& f : o.backend.fields()) all.push_back(f);
-  return all;
+  return joined({own, o.backend.fields()});
 }
 
 std::string as_table(std::vector<BenchRow> const& rows) {
@@ -74,8 +73,6 @@ int bench(Arguments const& arguments) {
   BenchOptions o;
   std::vector<std::string> names;
   bool json = false;
-  Fields all = fields(o);
-  all.push_back({"json", &json, "print JSON", {}, "Output"});
   Spec const spec{
       .name = "bench",
       .summary = "how fast this machine is at what folio does",
@@ -86,7 +83,7 @@ int bench(Arguments const& arguments) {
           "folio bench train --size 124M --batch 4 --context 256\n"
           "folio bench decode --batch 8 --json\nfolio bench limits",
       .positionals = {{"WORKLOAD", &names, "train, decode, tokenize, ops, limits", 1, 5}},
-      .fields = all};
+      .fields = joined({fields(o), {{"json", &json, "print JSON", {}, "Output"}}})};
   if (!parse(spec, arguments)) return 0;
   std::vector<std::string> known;
   for (Workload const& w : kWorkloads) known.push_back(w.name);

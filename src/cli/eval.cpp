@@ -27,20 +27,17 @@ struct Options {
 };
 
 Spec spec_of(Options& o) {
-  Spec spec{
-      .name = "eval",
-      .summary = "loss, perplexity and bits per byte of a model on data",
-      .details =
-          "Every token of the split but the first is predicted once, in windows as long as the model's "
-          "context that do not overlap. Bits per byte compare models of different vocabularies.",
-      .example = "folio eval runs/first --data data/shakespeare\nfolio eval MODEL --data DATA --split train --json",
-      .positionals = {{"MODEL", &o.model, "a model directory, a run or a checkpoint"}},
-      .fields = {{"data", &o.data, "what folio prepare wrote, or a file of plain u16 token ids", {}, "Data"},
-                 {"split", &o.split, "which part of the data", {.choices = {"train", "val"}}, "Data"},
-                 {"batch", &o.batch, "windows at once", {.min = 1, .max = 65536}, "Machine"}}};
-  for (Field const& field : o.backend.fields()) spec.fields.push_back(field);
-  spec.fields.push_back({"json", &o.json, "print one JSON object", {}, "Output"});
-  return spec;
+  Fields const own = {{"data", &o.data, "what folio prepare wrote, or a file of plain u16 token ids", {}, "Data"},
+                      {"split", &o.split, "which part of the data", {.choices = {"train", "val"}}, "Data"},
+                      {"batch", &o.batch, "windows at once", {.min = 1, .max = 65536}, "Machine"}};
+  return {.name = "eval",
+          .summary = "loss, perplexity and bits per byte of a model on data",
+          .details =
+              "Every token of the split but the first is predicted once, in windows as long as the model's "
+              "context that do not overlap. Bits per byte compare models of different vocabularies.",
+          .example = "folio eval runs/first --data data/shakespeare\nfolio eval MODEL --data DATA --split train --json",
+          .positionals = {{"MODEL", &o.model, "a model directory, a run or a checkpoint"}},
+          .fields = joined({own, o.backend.fields(), {{"json", &o.json, "print one JSON object", {}, "Output"}}})};
 }
 
 struct Evaluation {

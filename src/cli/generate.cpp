@@ -29,16 +29,14 @@ struct Command {
 
   Fields fields() {
     char const* group = "Prompt and output";
-    Fields all = {
-        {"prompt", &prompts, "text to go on from; repeated: a batch; -: read it from stdin", {}, group},
+    Fields const own = {
+        {"prompt", &prompts, "text to go on from, more than one: a batch; -: read it from stdin", {}, group},
         {"prompt-file", &prompt_file, "a file that is the prompt; -: stdin", {}, group},
         {"specials", &specials, "<|endoftext|> in a prompt is the token, not text", {}, group},
         {"stream", &stream, "show text as it comes; the default for one text on a terminal", {}, group},
         {"json", &json, "print one object a text", {}, group},
     };
-    for (Fields const& more : {generate::fields(options), backend.fields()})
-      all.insert(all.end(), more.begin(), more.end());
-    return all;
+    return joined({own, generate::fields(options), backend.fields()});
   }
 };
 

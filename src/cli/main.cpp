@@ -70,7 +70,7 @@ int show_help(Arguments const& arguments) {
   bool const json = !arguments.empty() && arguments.back() == "--json";
   size_t const names = arguments.size() - json;
   check(names <= 1, Fault::usage, "help takes one verb: folio help VERB");
-  if (names == 1 && !arguments[0].starts_with('-'))
+  if (names == 1 && arguments[0] != "--help" && arguments[0] != "-h")
     return verb_named(arguments[0]).run(json ? Arguments{"--help", "--json"} : Arguments{"--help"});
   print(json ? overview_json() : overview());
   return 0;
@@ -82,6 +82,7 @@ int run(Arguments arguments) {
   arguments.erase(arguments.begin());
   if (first == "help" || first == "--help" || first == "-h") return show_help(arguments);
   if (first == "--version") {
+    if (!arguments.empty()) fail(Fault::usage, "--version stands alone; \"{}\" is behind it", arguments[0]);
     print(version_text());
     return 0;
   }

@@ -24,7 +24,8 @@ struct Options {
 };
 
 Spec spec_of(Options& o) {
-  Spec spec{
+  Fields const out = {{"out", &o.out, "the directory to write; it must not exist"}};
+  return {
       .name = "prepare",
       .summary = "turn text into token shards, divided into train and val",
       .details =
@@ -44,10 +45,7 @@ Spec spec_of(Options& o) {
           "folio prepare plays --tokenizer gpt2 --val-files plays/hamlet.txt --out data/plays\n"
           "zcat stories.gz | folio prepare - --separator '<|endoftext|>' --val-by documents --out data/stories",
       .positionals = {{"TEXT", &o.texts, "texts: files, folders, or - for stdin", 1, SIZE_MAX}},
-      .fields = {{"out", &o.out, "the directory to write; it must not exist"}}};
-  for (Field const& field : data::fields(o.prepare)) spec.fields.push_back(field);
-  spec.fields.push_back({"json", &o.json, "print one JSON object"});
-  return spec;
+      .fields = joined({out, data::fields(o.prepare), {{"json", &o.json, "print one JSON object"}}})};
 }
 
 std::string how_divided(data::Manifest const& m) {

@@ -111,8 +111,6 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
 
 int train(Arguments const& arguments) {
   TrainCommand c;
-  Fields all = c.run_fields();
-  for (Field const& more : c.call_fields()) all.push_back(more);
   Spec const spec{.name = "train",
                   .summary = "train a GPT-2 on a text or prepared data",
                   .details =
@@ -123,7 +121,7 @@ int train(Arguments const& arguments) {
                       "folio train --data input.txt --out runs/first\n"
                       "folio train --data data/plays --out runs/deep --layers 8 --steps 20000\n"
                       "folio train --out runs/first --resume --steps 10000",
-                  .fields = all,
+                  .fields = joined({c.run_fields(), c.call_fields()}),
                   .configurable = true};
   std::vector<std::string> given;
   if (!parse(spec, with_resume_value(arguments), &given)) return 0;

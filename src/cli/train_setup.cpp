@@ -15,7 +15,7 @@
 namespace folio::cli {
 
 Fields TrainCommand::run_fields() {
-  Fields all = {
+  Fields const own = {
       {"data", &data, "prepared data, or a text, which is prepared first", {}, "Data"},
       {"tokenizer",
        &tokenizer,
@@ -24,9 +24,7 @@ Fields TrainCommand::run_fields() {
        "Data"},
       {"from", &from, "start from this model's weights (fine-tuning)", {}, "Data"},
   };
-  for (Fields const& more : {model.fields(), fields(run), backend.fields()})
-    all.insert(all.end(), more.begin(), more.end());
-  return all;
+  return joined({own, model.fields(), fields(run), backend.fields()});
 }
 
 Fields TrainCommand::call_fields() {

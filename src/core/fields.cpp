@@ -129,6 +129,12 @@ std::string environment_name(std::string_view field) {
   return name;
 }
 
+Fields joined(std::initializer_list<Fields> lists) {
+  Fields all;
+  for (Fields const& list : lists) all.insert(all.end(), list.begin(), list.end());
+  return all;
+}
+
 Json to_json(Fields const& fields) {
   Json all = Json::object();
   for (Field const& field : fields) std::visit([&](auto* v) { all[field.name] = *v; }, field.value);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -50,6 +51,7 @@ std::string text_of(Field const&);    // as set() reads it back, exactly (floats
 std::string type_name(Field const&);  // for help: TEXT, N, X, a|b|c; empty for a switch
 Field const* find(Fields const&, std::string_view name);
 std::string environment_name(std::string_view field);
+Fields joined(std::initializer_list<Fields>);  // one list behind the other
 
 Json to_json(Fields const&);
 std::string to_toml(Fields const&);  // key = value with the help as comment

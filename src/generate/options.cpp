@@ -32,7 +32,7 @@ Fields fields(GenerateOptions& o) {
       {"seed", &s.seed, "the same seed gives the same text", {}, choice},
       {"max-new-tokens", &o.max_new_tokens, "tokens to write at most", {.min = 1}, length},
       {"n", &o.samples, "texts for each prompt", {.min = 1, .max = 4096}, length},
-      {"stop", &o.stop, "end where this text appears; it is left out (repeatable)", {}, length},
+      {"stop", &o.stop, "end where this text appears; it is left out", {}, length},
       {"ignore-eos", &o.ignore_eos, "write on past the end-of-text token", {}, length},
       {"slide",
        &o.slide,

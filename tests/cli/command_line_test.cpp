@@ -102,6 +102,8 @@ TEST(Slips, UnknownVerbsAndFlagsAreSuggested) {
   expect_refusal(run({""}), 2, {"no verb"});
   expect_refusal(run({"--json", "doctor"}), 2, {"--json", "before the verb"});
   expect_refusal(run({"help", "a", "b"}), 2, {"one verb"});
+  expect_refusal(run({"help", "-x"}), 2, {"no verb", "-x"});
+  expect_refusal(run({"--version", "junk"}), 2, {"--version", "junk"});
   for (std::string const& verb : verbs()) {
     expect_refusal(run({verb, "--quite"}), 2, {"--quite", "did you mean --quiet?", "folio " + verb + " --help"});
     expect_refusal(run({verb, "--zzzzzzzzzz=3"}), 2, {"--zzzzzzzzzz"});
