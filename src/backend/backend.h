@@ -10,6 +10,10 @@
 //
 // (…, C) means any leading dimensions: such an op works row by row.
 //
+// Types: a run computes in one type D (bf16 or f32 on the cpu backend; f32, f64 or c128 on the reference). Wide is f32
+// for bf16, else D itself: masters, gradients, moments, statistics, losses, logits, and the residual stream with its
+// gradient. Every other activation and its gradient is D. An op below says "wide" where it is not D.
+//
 // Public ops are not virtual: they check shapes, call the private virtual do_…, then tell the observer.
 // A device overrides the do_… functions; a fused one has a default body of basic ones, its test oracle.
 // An op takes its scratch from what the backend was lent, so it allocates nothing. The observer, the scope and
@@ -36,15 +40,15 @@ struct Event {  // what an observer is told after an op; its outputs' labels nam
 };
 using Observer = std::function<void(Event const&)>;
 
-struct Limits {  // the largest call a run will make: sizes scratch
-  DType dtype = DType::f32;
-  int64_t rows = 0;       // tokens in one call: B·T, or N of a ragged batch
-  int64_t sequences = 0;  // B, or S of a ragged batch
-  int64_t context = 0;    // T
-  int64_t channels = 0;   // C
-  int64_t heads = 0;      // H
-  int64_t vocab = 0;      // V
-  int64_t chunk = 0;      // tokens whose logits exist at once in classifier and token_loss
+struct Limits {              // the largest call a run will make: sizes scratch
+  DType dtype = DType::f32;  // D
+  int64_t rows = 0;          // tokens in one call: B·T, or N of a ragged batch
+  int64_t sequences = 0;     // B, or S of a ragged batch
+  int64_t context = 0;       // T
+  int64_t channels = 0;      // C
+  int64_t heads = 0;         // H
+  int64_t vocab = 0;         // V
+  int64_t chunk = 0;         // tokens whose logits exist at once in classifier and token_loss
 };
 
 enum class Site : uint32_t { embedding, attention, attention_residual, mlp_residual };
@@ -100,13 +104,13 @@ class Backend : public Memory {
   virtual size_t compute_bytes(Shape const&, DType, Uses) const = 0;
   void prepare(Weight const&);
 
-  // Embedding and rows. x = wte[token] + wpe[position]
+  // Embedding and rows, all wide. x = wte[token] + wpe[position]
   void embed(Tensor x, Tensor tokens, Tensor positions, Weight const& wte, Weight const& wpe);
   void embed_backward(Tensor dx, Tensor tokens, Tensor positions, Weight const& wte, Weight const& wpe);
   void gather(Tensor y, Tensor x, Tensor rows);  // y (R, C) = x's rows; rows (R) i32
 
-  // Layer norm (Ba, Kiros, Hinton 2016, eq. 4), ε = 1e-5. y = (x − μ)/σ · gain + bias
-  // stats (…, 2): μ and 1/σ of each row; empty in inference.
+  // Layer norm (Ba, Kiros, Hinton 2016, eq. 4), ε = 1e-5. y = (x − μ)/σ · gain + bias; x and dx are wide.
+  // stats (…, 2), wide: μ and 1/σ of each row; empty in inference.
   void layer_norm(Tensor y, Tensor stats, Tensor x, Affine const&);
   void layer_norm_backward(Tensor dx /* += */, Tensor dy, Tensor x, Tensor stats, Affine const&);
 
@@ -123,24 +127,24 @@ class Backend : public Memory {
   void linear_gelu_backward(Tensor dx, Tensor dpre, Tensor dy, Tensor pre, Tensor x, Affine const&);
 
   // y = x + dropout(branch), x empty: y = dropout(branch). y may be x or branch. dbranch = mask · dy, dbranch
-  // may be dy. At rate 0 and in place there is nothing to do.
+  // may be dy. At rate 0 and in place there is nothing to do. y, x, dy are wide; branch and dbranch D, or wide too.
   void dropout_add(Tensor y, Tensor x, Tensor branch, Dropout const&);
   void dropout_backward(Tensor dbranch, Tensor dy, Dropout const&);
 
   // Causal self-attention (Vaswani et al. 2017, eq. 1): y (B, T, C) = dropout(softmax(q kᵀ/√D)) v
-  // of qkv (B, T, 3C); lse (B, H, T) is the log of each softmax's denominator; it also gives H.
+  // of qkv (B, T, 3C); lse (B, H, T), wide, is the log of each softmax's denominator; it also gives H.
   void attention(Tensor y, Tensor lse, Tensor qkv, Dropout const&);
   void attention_backward(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Tensor qkv, Dropout const&);
   // The same on a ragged batch: writes the new k and v into the pool, then attends to positions 0…own.
   void cached_attention(Tensor y, Tensor qkv, Tensor pool /* (2, blocks, H, 32, D) */, Ragged const&);
 
   // Output. z = x · wᵀ with x (…, C) after the final norm and w (V, C).
-  void head(Tensor logits, Tensor x, Weight const& w);  // (…, V)
+  void head(Tensor logits, Tensor x, Weight const& w);  // (…, V), wide
   // scores (…, 3) f64: log-probability of the target, its rank (0: largest; ties by lower id), entropy in
   // nats. A target of −1: 0, −1, entropy.
   void token_loss(Tensor scores, Tensor x, Weight const& w, Tensor ids);
   // Loss and its gradients at once, logits in chunks. With q = (1−ε)·onehot + ε/V and r = weight · inverse_total:
-  //   losses (2, N): row 0 −log p[target], the reported loss; row 1 −Σ q log p, what the gradient is of; −1: 0
+  //   losses (2, N), wide: row 0 −log p[target], the reported loss; row 1 −Σ q log p, what the gradient is of; −1: 0
   //   state.loss += Σ r · row 0;  dz = loss_scale · r · (p − q);  dx = dz w;  w.grad += dzᵀ x
   void classifier(Tensor losses, Tensor dx, Tensor x, Weight const& w, Targets const&, Tensor state,
                   ClassifierOptions const&);

@@ -50,7 +50,7 @@ Evaluation evaluate(LoadedModel& model, data::Split const& split, int64_t most,
                     std::vector<int32_t> const& bytes_of_id) {
   int64_t const T = model.config().context, B = std::min(most, (split.tokens() + T - 2) / T);
   data::EvalWindows const windows(split, std::max<int64_t>(B, 1), T);
-  model::Evaluator evaluator(model.backend(), model.config(), std::max<int64_t>(B, 1), T);
+  model::Evaluator evaluator(model.backend(), model.config(), std::max<int64_t>(B, 1), T, model.weights().dtype);
   Evaluation e{.result = {}, .windows = windows.windows(), .bytes = {}};
   int64_t bytes = 0;
   bool spelled = !bytes_of_id.empty();

@@ -21,15 +21,16 @@ struct Engine::Memory {
   model::Acts acts;
   std::unique_ptr<model::KvCache> cache;
   Tensor rows;     // (S) i32: which rows of a call get logits
-  Tensor logits;   // (S, V)
+  Tensor logits;   // (S, V) f32
   Tensor scratch;  // (scratch_bytes) u8
 
-  void lay_out(Backend const& backend, model::Config const& c, EngineOptions const& o) {
-    DType const dtype = DType::f32;
+  void lay_out(Backend const& backend, model::Weights const& weights, EngineOptions const& o) {
+    model::Config const& c = weights.config;
+    DType const dtype = weights.dtype;
     int64_t const S = o.sequences, N = std::max(o.rows, S), blocks_each = (c.context + kBlock - 1) / kBlock;
     acts = lay_out_inference_acts(activations, c, dtype, N);
     rows = activations.take("rows", DType::i32, {S});
-    logits = activations.take("logits", dtype, {S, c.vocab});
+    logits = activations.take("logits", wide(dtype), {S, c.vocab});
     cache = std::make_unique<model::KvCache>(cache_memory, c, dtype, model::KvCache::Limits{S * blocks_each, N, S});
     Limits const limits{.dtype = dtype,
                         .rows = N,
@@ -223,9 +224,9 @@ Engine::Engine(Backend& backend, model::Weights const& weights, std::vector<std:
       options_(options),
       memory_(std::make_unique<Memory>()) {
   token_bytes_.resize(size_t(weights.config.vocab));  // a padded vocabulary: ids that no tokenizer has are no text
-  memory_->lay_out(backend, weights.config, options_);
+  memory_->lay_out(backend, weights, options_);
   for (Arena* a : arenas()) a->allocate(backend);
-  memory_->lay_out(backend, weights.config, options_);
+  memory_->lay_out(backend, weights, options_);
 }
 Engine::~Engine() = default;
 

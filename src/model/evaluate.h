@@ -27,8 +27,8 @@ struct EvalBatch {                   // 1 to B sequences of T; read before the c
 
 class Evaluator {
  public:
-  /// Plans and takes its memory: batches of at most B sequences of T tokens, activations of `dtype`.
-  Evaluator(Backend&, Config const&, int64_t B, int64_t T, DType = DType::f32);
+  /// Plans and takes its memory: batches of at most B sequences of T tokens, computed in `dtype`.
+  Evaluator(Backend&, Config const&, int64_t B, int64_t T, DType);
 
   /// Calls `next` until it returns false. The weights' config is that of the constructor, but for dropout. Throws
   /// Fault::content for an id outside the vocabulary. Afterwards another user of the backend lends its own scratch

@@ -37,7 +37,8 @@ std::string fingerprint(data::Dataset const& data) {
 Loop::Loop(RunParts const& parts)
     : p_(parts),
       batcher_(parts.data.split("train"), batcher_options(parts.options, parts.trainer.options().length)),
-      evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length) {
+      evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length,
+                 parts.trainer.options().dtype) {
   state_.made = p_.made;
   state_.options = changeable(p_.options);
   state_.data_fingerprint = fingerprint(p_.data);

@@ -13,7 +13,7 @@ Trainer::Trainer(Backend& backend, TrainerOptions const& options) : backend_(bac
   lay_out();
   for (Arena* a : arenas()) a->allocate(backend);
   lay_out();
-  for (Arena* a : {&parameters_.masters, &parameters_.gradients, &m_, &v_}) backend.zero(a->flat(options.dtype));
+  for (Arena* a : {&parameters_.masters, &parameters_.gradients, &m_, &v_}) backend.zero(a->flat(wide(options.dtype)));
   model::initialise(backend, weights_, options.seed);
   StepState state;
   state.seed = options.seed;
@@ -33,7 +33,8 @@ void Trainer::lay_out() {
   weights_ = lay_out_weights(parameters_, backend_, o.config, o.dtype, true);
   moments_.clear();
   for_each(weights_, [&](std::string const& name, Weight const& w, model::Spec const&) {
-    moments_.push_back({m_.take(name + ".m", o.dtype, w.shape), v_.take(name + ".v", o.dtype, w.shape)});
+    DType const d = w.master.dtype;
+    moments_.push_back({m_.take(name + ".m", d, w.shape), v_.take(name + ".v", d, w.shape)});
   });
   int64_t const A = o.accumulate, B = o.batch, T = o.length;
   tokens_ = inputs_.take("tokens", DType::i32, {A, B, T});
@@ -77,7 +78,7 @@ void Trainer::accumulate(data::HostBatch const& host, double rate) {
 }
 
 void Trainer::step(data::HostBatch const& host, double rate) {
-  Tensor const gradients = parameters_.gradients.flat(options_.dtype);
+  Tensor const gradients = parameters_.gradients.flat(wide(options_.dtype));
   backend_.zero(gradients);
   accumulate(host, rate);
   Backend::Scope scope(backend_, Phase::update);

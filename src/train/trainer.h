@@ -16,7 +16,7 @@ bool decays(Decay, model::Spec const&);
 
 struct TrainerOptions {
   model::Config config;
-  DType dtype = DType::f32;  // of masters, gradients and moments
+  DType dtype = DType::f32;  // computed in; masters, gradients and moments are wide
   int64_t batch = 1;         // B, sequences a micro-batch
   int64_t accumulate = 1;    // A, micro-batches a step
   int64_t length = 1;        // T ≤ config.context

@@ -89,14 +89,14 @@ TEST(Evaluate, IsTheSumOfTheDefinitionWithoutDropout) {
 TEST(Evaluate, DependsOnTheOrderOfBatchesInNoBit) {
   Fixture f(shape(2), DType::f32);
   Data const d(6);
-  Evaluator one(*f.backend, f.weights.config, 1, 6), four(*f.backend, f.weights.config, 4, 6);
+  Evaluator one(*f.backend, f.weights.config, 1, 6, DType::f32), four(*f.backend, f.weights.config, 4, 6, DType::f32);
   EXPECT_EQ(run(one, f.weights, d, 1, true).loss_sum, run(four, f.weights, d, 4, true).loss_sum);
 }
 
 TEST(Evaluate, TakesTheMemoryOfOneLayer) {
   Fixture two(shape(2)), twenty(shape(20));
-  EXPECT_EQ(Evaluator(*two.backend, two.weights.config, 2, 6).bytes(),
-            Evaluator(*twenty.backend, twenty.weights.config, 2, 6).bytes());
+  EXPECT_EQ(Evaluator(*two.backend, two.weights.config, 2, 6, DType::f32).bytes(),
+            Evaluator(*twenty.backend, twenty.weights.config, 2, 6, DType::f32).bytes());
 }
 
 TEST(Evaluate, RefusesIdsOutsideTheVocabulary) {

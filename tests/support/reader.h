@@ -52,7 +52,7 @@ class Reader {
       acts = lay_out_acts(arena, config_, dtype_, B, T, model::Recompute::block);
       ids = arena.take("tokens", DType::i32, {B, T}), positions = arena.take("positions", DType::i32, {B, T});
       targets = arena.take("targets", DType::i32, {B, T}), picked = arena.take("rows", DType::i32, {R});
-      logits = arena.take("logits", dtype_, {R, config_.vocab});
+      logits = arena.take("logits", wide(dtype_), {R, config_.vocab});
       scores = arena.take("scores", DType::f64, {B, T, 3});
     };
     lay_out(), arena.allocate(backend_), lay_out();
@@ -85,7 +85,7 @@ class Decoder {
     auto lay_out = [&] {
       acts_ = lay_out_inference_acts(arena_, reader.config(), reader.dtype(), most.tokens);
       cache = std::make_unique<model::KvCache>(arena_, reader.config(), reader.dtype(), most);
-      logits_ = arena_.take("logits", reader.dtype(), {most.tokens, reader.config().vocab});
+      logits_ = arena_.take("logits", wide(reader.dtype()), {most.tokens, reader.config().vocab});
       rows_ = arena_.take("rows", DType::i32, {most.tokens});
     };
     lay_out(), arena_.allocate(reader.backend()), lay_out();
