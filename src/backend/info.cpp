@@ -6,8 +6,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <string_view>
+
+#include "core/error.h"
 
 namespace folio {
 
@@ -36,20 +41,49 @@ Processor look() {
   Processor p;
   p.model = model_name();
   p.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  p.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  p.avx512 = p.avx2 && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512dq");
   p.avx512_bf16 = p.avx512 && __builtin_cpu_supports("avx512bf16");
   p.amx = p.avx512_bf16 && amx_usable();
   return p;
 }
 
+constexpr Level kLevels[] = {Level::avx2, Level::avx512, Level::avx512_bf16, Level::amx};
+
+Level chosen_level() {
+  Level const most = processor().level();
+  char const* const asked = std::getenv("FOLIO_ISA");
+  if (!asked || !*asked) return most;
+  for (Level const level : kLevels)
+    if (name_of(level) == std::string_view(asked)) return std::min(level, most);
+  fail(Fault::value, "FOLIO_ISA={}: avx2, avx512, avx512_bf16 or amx expected", asked);
+}
+
 }  // namespace
+
+char const* name_of(Level level) {
+  constexpr char const* kNames[] = {"none", "avx2", "avx512", "avx512_bf16", "amx"};
+  return kNames[static_cast<int>(level)];
+}
+
+Level level_in_use() {
+  static Level const level = chosen_level();
+  return level;
+}
+
+Level Processor::level() const {
+  return amx           ? Level::amx
+         : avx512_bf16 ? Level::avx512_bf16
+         : avx512      ? Level::avx512
+         : avx2        ? Level::avx2
+                       : Level::none;
+}
 
 std::string Processor::levels_text() const {
   std::string text;
-  for (auto const& [has, name] :
-       {std::pair{avx2, "avx2"}, {avx512, "avx512"}, {avx512_bf16, "avx512_bf16"}, {amx, "amx"}})
-    if (has) (text += text.empty() ? "" : " ") += name;
+  for (Level const l : kLevels)
+    if (l <= level()) (text += text.empty() ? "" : " ") += name_of(l);
   return text.empty() ? "none that folio uses" : text;
 }
 

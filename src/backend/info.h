@@ -2,13 +2,24 @@
 // so that vendor headers stay under backend/.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace folio {
 
+/// What the cpu backend is compiled for, each with all that is before it: none is a processor without AVX2 and FMA; amx
+/// has the kernels of avx512_bf16, and oneDNN's products in tiles.
+enum class Level : uint8_t { none, avx2, avx512, avx512_bf16, amx };
+char const* name_of(Level);
+
+/// The highest level of this processor, or FOLIO_ISA=LEVEL where that is lower. Read once. Throws Fault::value for a
+/// level that there is not.
+Level level_in_use();
+
 struct Processor {
   std::string model;  // as the system names it; "unknown processor" where it does not
   bool avx2 = false, avx512 = false, avx512_bf16 = false, amx = false;  // usable: the system saves their registers too
+  Level level() const;                                                  // the highest
   std::string levels_text() const;                                      // "avx2 avx512", or "none that folio uses"
 };
 Processor const& processor();

@@ -1,13 +1,16 @@
-// What this machine can do at most, measured: what speeds are quoted against.
+// What this machine can do at most at the level in use, measured: what speeds are quoted against.
 #pragma once
 
 #include <string>
 
+#include "backend/info.h"
+
 namespace folio {
 
-struct MatrixPeak {
-  double flops = 0;  // a second, f32, all threads: independent fused multiply-adds that never leave registers
-  std::string instruction_set;  // the widest that the machine has
+struct MatrixPeak {  // operations a second, all threads: independent multiply-adds that never leave the registers
+  double f32 = 0;
+  double bf16 = 0;  // of pairs of bf16, summed in f32; 0 where the level has no such instruction
+  Level level{};
 };
 MatrixPeak measure_matrix_peak(int threads);
 

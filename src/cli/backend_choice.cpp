@@ -27,7 +27,7 @@ std::map<std::string, std::string> what_bits_depend_on(BackendChoice const& choi
   return {{"build", version_line()},
           {"device", choice.device},
           {"dtype", choice.dtype},
-          {"processor", processor().levels_text()},
+          {"level", choice.device == "cpu" ? name_of(level_in_use()) : "none"},
           {"threads", std::to_string(choice.threads > 0 ? int(choice.threads) : openmp_threads())},
           {"libraries", vendor_libraries()}};
 }

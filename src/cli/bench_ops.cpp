@@ -219,8 +219,11 @@ std::vector<BenchRow> bench_limits(BenchOptions const& o) {
   int const threads = int(o.backend.threads);
   MatrixPeak const peak = measure_matrix_peak(threads);
   double const bandwidth = measure_read_bandwidth(threads);
-  return {{.name = "matrix peak, f32, " + peak.instruction_set, .value = peak.flops / 1e9, .unit = "GFLOP/s"},
-          {.name = "read bandwidth", .value = bandwidth / 1e9, .unit = "GB/s"}};
+  auto const name = [&](char const* type) { return fmt::format("matrix peak, {}, {}", type, name_of(peak.level)); };
+  std::vector<BenchRow> rows = {{.name = name("f32"), .value = peak.f32 / 1e9, .unit = "GFLOP/s"}};
+  if (peak.bf16 > 0) rows.push_back({.name = name("bf16"), .value = peak.bf16 / 1e9, .unit = "GFLOP/s"});
+  rows.push_back({.name = "read bandwidth", .value = bandwidth / 1e9, .unit = "GB/s"});
+  return rows;
 }
 
 std::vector<BenchRow> bench_ops(BenchOptions const& o) {
@@ -229,7 +232,7 @@ std::vector<BenchRow> bench_ops(BenchOptions const& o) {
   shape.size = o.size, shape.layers = o.layers, shape.heads = o.heads, shape.channels = o.embd;
   shape.context = o.context, shape.vocab = o.vocab;
   int const threads = int(o.backend.threads);
-  MachineLimits const limits{measure_matrix_peak(threads).flops, measure_read_bandwidth(threads)};
+  MachineLimits const limits{measure_matrix_peak(threads).f32, measure_read_bandwidth(threads)};
   auto const backend = o.backend.make();
   Kit kit(*backend, shape.config(), o.batch);
   Table table(limits, o.repeat);

@@ -60,7 +60,7 @@ TEST_P(OpSameBits, RowsOfInferenceDoNotDependOnTheBatch) {
     };
     Values const one[] = {in_batches(rig, x, c.I, 1, linear), in_batches(rig, x, c.I, 1, head),
                           in_batches(rig, x, c.I, 1, scores), in_batches(rig, x, c.I, 1, norm)};
-    for (int64_t const M : {2, 3, 4, 5, 6, 7, 8, 32, 64}) {
+    for (int64_t const M : {2, 3, 4, 5, 6, 7, 8, 13, 32, 64}) {
       EXPECT_EQ(in_batches(rig, x, c.I, M, linear), one[0]) << "linear, " << c.I << " to " << c.O << ", rows " << M;
       EXPECT_EQ(in_batches(rig, x, c.I, M, head), one[1]) << "head, " << c.I << " to " << c.O << ", rows " << M;
       EXPECT_EQ(in_batches(rig, x, c.I, M, scores), one[2]) << "token_loss, " << c.I << " to " << c.O << ", rows " << M;

@@ -57,19 +57,6 @@ inline double tolerance(std::string const& output) {
   return table.at(output);
 }
 
-/// Instruction sets of the design's levels; the ones that this machine lacks are printed by every test program.
-inline std::string missing_instruction_sets() {
-  std::string missing;
-  auto const note = [&](char const* name, bool has) {
-    missing += has ? "" : std::string(missing.empty() ? "" : ", ") + name;
-  };
-  note("avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
-  note("avx512",
-       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
-  note("avx512_bf16", __builtin_cpu_supports("avx512bf16"));
-  return missing;
-}
-
 class Rig {
  public:
   Rig(std::unique_ptr<Backend> b, DType dtype) : backend(std::move(b)), dtype(dtype) {}
@@ -234,14 +221,6 @@ class OpTest : public ::testing::TestWithParam<size_t> {
   Candidate const& candidate() const { return backends()[GetParam()]; }
 };
 inline std::string name_of_backend(::testing::TestParamInfo<size_t> const& info) { return backends()[info.param].name; }
-
-class Levels : public ::testing::Environment {
-  void SetUp() override {
-    std::string const missing = missing_instruction_sets();
-    std::printf("instruction sets that this machine lacks: %s\n", missing.empty() ? "none" : missing.c_str());
-  }
-};
-inline auto* const kLevels = ::testing::AddGlobalTestEnvironment(new Levels);
 
 #define FOLIO_ON_EVERY_BACKEND(suite) \
   INSTANTIATE_TEST_SUITE_P(Backends, suite, ::testing::Range<size_t>(0, backends().size()), name_of_backend)

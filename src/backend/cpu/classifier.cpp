@@ -18,14 +18,14 @@ void Cpu::do_head(Tensor logits_, Tensor x, Weight const& w) {
 }
 
 int64_t Cpu::chunk_rows(char const* op, int64_t rows, int64_t V) const {
-  int64_t const ldz = round_up(V, kPanel) + kPanel;
+  int64_t const ldz = row_of(V);
   scratch(op, product_floats() + ldz);
   int64_t const most = (scratch_.size() / int64_t(sizeof(float)) - product_floats()) / ldz;
   return std::min(rows, most);
 }
 
 void Cpu::do_token_loss(Tensor scores, Tensor x, Weight const& w, Tensor ids) {
-  int64_t const N = x.rows(), V = w.shape[0], C = w.shape[1], ldz = round_up(V, kPanel) + kPanel;
+  int64_t const N = x.rows(), V = w.shape[0], C = w.shape[1], ldz = row_of(V);
   if (N == 0) return;
   int64_t const chunk = chunk_rows("token_loss", N, V);
   float* const packs = scratch("token_loss", product_floats());
@@ -38,7 +38,7 @@ void Cpu::do_token_loss(Tensor scores, Tensor x, Weight const& w, Tensor ids) {
       for (int64_t n = begin; n < end; ++n) {
         int64_t const target = id[first + n];
         int64_t rank = 0;
-        LogitSums const s = kernels::score_row(z + n * ldz, V, target, rank);
+        LogitSums const s = table_.score_row(z + n * ldz, V, target, rank);
         double* const out = scores.as<double>() + 3 * (first + n);
         double const log_sum = std::log(s.sum_exp);
         out[0] = target < 0 ? 0 : double(z[n * ldz + target]) - double(s.top) - log_sum;
@@ -52,7 +52,7 @@ void Cpu::do_token_loss(Tensor scores, Tensor x, Weight const& w, Tensor ids) {
 void Cpu::do_classifier(Tensor losses, Tensor dx, Tensor x, Weight const& w, Targets const& targets, Tensor state,
                         ClassifierOptions const& options) {
   StepState& s = step_state(state);
-  int64_t const N = x.rows(), V = w.shape[0], C = w.shape[1], ldz = round_up(V, kPanel) + kPanel;
+  int64_t const N = x.rows(), V = w.shape[0], C = w.shape[1], ldz = row_of(V);
   if (N == 0) return;
   int64_t const chunk = chunk_rows("classifier", N, V);
   double const smoothing = options.label_smoothing, smooth = smoothing / double(V);
@@ -65,16 +65,16 @@ void Cpu::do_classifier(Tensor losses, Tensor dx, Tensor x, Weight const& w, Tar
   auto const row = [&](float* own, int64_t n) {  // logits become their gradient
     int64_t const target = ids[n];
     plain[n] = smoothed[n] = 0;
-    if (target < 0) return kernels::fill_rows(own, 0, nullptr, 1, V);
+    if (target < 0) return table_.f32.fill_rows(own, 0, nullptr, 1, V);
     float const of_target = own[target];
-    LogitSums const sums = kernels::exp_row(own, V, smoothing > 0);
+    LogitSums const sums = table_.exp_row(own, V, smoothing > 0);
     double const lse = double(sums.top) + std::log(sums.sum_exp);
     plain[n] = float(lse - of_target);
     smoothed[n] =
         float((1 - smoothing) * (lse - of_target) + (smoothing > 0 ? smooth * (double(V) * lse - sums.sum) : 0));
     float const factor = float(s.loss_scale * double(weights[n]) * s.input.inverse_total);
     float const p = float(double(own[target]) / sums.sum_exp);
-    kernels::gradient_row(own, V, float(1 / sums.sum_exp), factor, float(smooth));
+    table_.gradient_row(own, V, float(1 / sums.sum_exp), factor, float(smooth));
     own[target] = factor * float(double(p) - (1 - smoothing) - smooth);
   };
   for (int64_t first = 0; first < N; first += chunk) {

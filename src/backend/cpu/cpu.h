@@ -1,6 +1,6 @@
 // The processor's backend in f32. An op takes its tensors apart here, divides the work among threads, and calls plain
-// loops: kernels/ for vectors, matmul.h for oneDNN. The file of an op has the same name in reference/, cpu/ and
-// cpu/kernels/.
+// loops: kernels/ for vectors, through the table of the level in use; matmul.h for oneDNN. The file of an op has the
+// same name in reference/, cpu/ and cpu/kernels/.
 //
 // Same bits: no result depends on which thread did the work or on when. Sums over rows are divided in an order that the
 // thread count decides; everything else does not depend on it either.
@@ -12,6 +12,7 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/matmul.h"
 #include "backend/host.h"
+#include "backend/info.h"
 
 namespace folio::cpu {
 
@@ -19,7 +20,7 @@ inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; 
 
 class Cpu final : public Backend {
  public:
-  explicit Cpu(int threads);
+  Cpu(Level, int threads);
   void* acquire(size_t bytes) override;
   void release(void*) noexcept override;
   size_t scratch_bytes(Limits const&) const override;
@@ -93,11 +94,17 @@ class Cpu final : public Backend {
     for (int64_t t = 0; t < tasks; ++t) f(t, int64_t{omp_get_thread_num()});
   }
 
+  KernelTable const table_;
   int threads_;
   bool poison_;  // new memory is NaN (tests)
   Matmul matmul_;
 };
 
 DropoutKey key_of(Dropout const&);
+
+inline int64_t row_of(int64_t V) { return round_up(V, 16) + 16; }  // floats from one row of logits to the next
+
+/// The kernels of a level that the processor has.
+KernelTable table_of(Level);
 
 }  // namespace folio::cpu

@@ -12,13 +12,13 @@ constexpr int64_t kGrain = 1 << 13;  // elements that are worth a thread
 void Cpu::do_gelu(Tensor y, Tensor x) {
   float *Y = y.as<float>(), *X = x.as<float>();
   divide(x.size(), kGrain, 16,
-         [&](int64_t begin, int64_t end, int64_t) { kernels::gelu(Y + begin, X + begin, end - begin); });
+         [&](int64_t begin, int64_t end, int64_t) { table_.f32.gelu(Y + begin, X + begin, end - begin); });
 }
 
 void Cpu::do_gelu_backward(Tensor dx, Tensor dy, Tensor x) {
   float *dX = dx.as<float>(), *dY = dy.as<float>(), *X = x.as<float>();
   divide(x.size(), kGrain, 16, [&](int64_t begin, int64_t end, int64_t) {
-    kernels::gelu_backward(dX + begin, dY + begin, X + begin, end - begin);
+    table_.f32.gelu_backward(dX + begin, dY + begin, X + begin, end - begin);
   });
 }
 
@@ -42,7 +42,8 @@ void Cpu::dropped(Tensor y, Tensor x, Tensor branch, Dropout const& d) {
     for (int64_t i = begin; i < end;) {
       int64_t const b = i / row, next = std::min(end, (b + 1) * row);
       uint64_t const index = uint64_t(sequences[b] * row + i % row);
-      kernels::dropout_add(Y + i, X ? X + i : nullptr, Branch + i, next - i, index, key);
+      if (X) table_.f32.dropout_add(Y + i, X + i, Branch + i, next - i, index, key);
+      else table_.f32.dropout(Y + i, Branch + i, next - i, index, key);
       i = next;
     }
   });
@@ -55,8 +56,9 @@ void Cpu::do_dropout_add(Tensor y, Tensor x, Tensor branch, Dropout const& d) {
     return;
   }
   float *Y = y.as<float>(), *X = x.as<float>(), *Branch = branch.as<float>();
-  divide(y.size(), kGrain, 16,
-         [&](int64_t begin, int64_t end, int64_t) { kernels::add(Y + begin, X + begin, Branch + begin, end - begin); });
+  divide(y.size(), kGrain, 16, [&](int64_t begin, int64_t end, int64_t) {
+    table_.f32.add(Y + begin, X + begin, Branch + begin, end - begin);
+  });
 }
 
 void Cpu::do_dropout_backward(Tensor dbranch, Tensor dy, Dropout const& d) {

@@ -10,7 +10,7 @@ void Cpu::do_embed(Tensor x, Tensor tokens, Tensor positions, Weight const& wte,
   float *X = x.as<float>(), *E = wte.master.as<float>(), *P = wpe.master.as<float>();
   int32_t const *token = tokens.as<int32_t>(), *position = positions.as<int32_t>();
   divide(x.rows(), 1 + (1 << 14) / C, 1, [&](int64_t begin, int64_t end, int64_t) {
-    for (int64_t n = begin; n < end; ++n) kernels::add(X + n * C, E + token[n] * C, P + position[n] * C, C);
+    for (int64_t n = begin; n < end; ++n) table_.f32.add(X + n * C, E + token[n] * C, P + position[n] * C, C);
   });
 }
 
@@ -25,7 +25,7 @@ void Cpu::do_embed_backward(Tensor dx, Tensor tokens, Tensor positions, Weight c
     for (int64_t n = 0; n < N; ++n) {
       float *const e = dE + token[n] * C + begin, *const p = dP + position[n] * C + begin,
                    *const d = dX + n * C + begin;
-      kernels::add(e, e, d, end - begin), kernels::add(p, p, d, end - begin);
+      table_.f32.add(e, e, d, end - begin), table_.f32.add(p, p, d, end - begin);
     }
   });
 }

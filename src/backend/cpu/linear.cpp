@@ -20,7 +20,7 @@ size_t Cpu::compute_bytes(Shape const&, DType dtype, Uses) const {
 }
 void Cpu::do_prepare(Weight const&) {}
 
-int64_t Cpu::product_floats() const { return threads_ * std::max(kGroup * kDepth * kPanel, kStrip); }
+int64_t Cpu::product_floats() const { return threads_ * std::max(kGroup * kDepth * table_.f32.panel, kStrip); }
 
 void Cpu::product(float* c, int64_t ldc, float const* x, Factor w, float const* bias, int64_t M, int64_t N, int64_t K,
                   float* packs) const {
@@ -30,38 +30,41 @@ void Cpu::product(float* c, int64_t ldc, float const* x, Factor w, float const* 
       int64_t const strip = w.transposed ? 64 : kStrip / M / 64 * 64;  // transposed: rows of w, read whole
       for (int64_t o = begin; o < end; o += strip) {
         int64_t const columns = std::min(strip, end - o);
-        kernels::fill_rows(c + o, ldc, bias ? bias + o : nullptr, M, columns);
+        table_.f32.fill_rows(c + o, ldc, bias ? bias + o : nullptr, M, columns);
         for (int64_t k = 0; k < K; k += kDepth) {
           int64_t const depth = std::min(kDepth, K - k);
           if (w.transposed)
-            kernels::thin_product_transposed(c + o, ldc, x + k, K, w.data + o * w.ld + k, w.ld, M, columns, depth);
+            table_.f32.thin_product_transposed(c + o, ldc, x + k, K, w.data + o * w.ld + k, w.ld, M, columns, depth);
           else
-            kernels::thin_product(c + o, ldc, x + k, K, w.data + k * w.ld + o, w.ld, packs + part * of_part, M, columns,
-                                  depth);
+            table_.f32.thin_product(c + o, ldc, x + k, K, w.data + k * w.ld + o, w.ld, packs + part * of_part, M,
+                                    columns, depth);
         }
       }
     });
 
-  int64_t const panels = (N + kPanel - 1) / kPanel, group = std::clamp<int64_t>(panels / (4 * threads_), 1, kGroup);
-  int64_t const tiles = (M + kRows - 1) / kRows, rows = (M + tiles - 1) / tiles;  // even tiles: 8 rows are 4 and 4
-  auto const columns = [&](int64_t p) { return std::min(kPanel, N - p * kPanel); };
+  int64_t const panel_columns = table_.f32.panel, most = table_.f32.rows;
+  int64_t const panels = (N + panel_columns - 1) / panel_columns,
+                group = std::clamp<int64_t>(panels / (4 * threads_), 1, kGroup);
+  int64_t const tiles = (M + most - 1) / most, rows = (M + tiles - 1) / tiles;  // even tiles: 8 rows are 4 and 4
+  auto const columns = [&](int64_t p) { return std::min(panel_columns, N - p * panel_columns); };
   each_task((panels + group - 1) / group, [&](int64_t task, int64_t thread) {
     float* const own = packs + thread * of_part;
-    auto const panel = [&](int64_t p) { return own + (p - task * group) * kDepth * kPanel; };
+    auto const panel = [&](int64_t p) { return own + (p - task * group) * kDepth * panel_columns; };
     int64_t const first = task * group, last = std::min(panels, first + group),
-                  width = std::min(N, last * kPanel) - first * kPanel;
-    kernels::fill_rows(c + first * kPanel, ldc, bias ? bias + first * kPanel : nullptr, M, width);
+                  width = std::min(N, last * panel_columns) - first * panel_columns;
+    table_.f32.fill_rows(c + first * panel_columns, ldc, bias ? bias + first * panel_columns : nullptr, M, width);
     for (int64_t k = 0; k < K; k += kDepth) {
       int64_t const depth = std::min(kDepth, K - k);
       if (!w.transposed)
-        kernels::pack_panels(own, kDepth * kPanel, w.data + k * w.ld + first * kPanel, w.ld, depth, width);
+        table_.f32.pack_panels(own, kDepth * panel_columns, w.data + k * w.ld + first * panel_columns, w.ld, depth,
+                               width);
       for (int64_t p = first; p < last && w.transposed; ++p)
-        kernels::pack_panel_transposed(panel(p), w.data + p * kPanel * w.ld + k, w.ld, depth, columns(p));
+        table_.f32.pack_panel_transposed(panel(p), w.data + p * panel_columns * w.ld + k, w.ld, depth, columns(p));
       for (int64_t block = 0; block < M; block += kRowBlock * rows)
         for (int64_t p = first; p < last; ++p)
           for (int64_t m = block; m < std::min(M, block + kRowBlock * rows); m += rows)
-            kernels::tile(c + m * ldc + p * kPanel, ldc, true, x + m * K + k, K, 1, panel(p), std::min(rows, M - m),
-                          columns(p), depth);
+            table_.f32.tile(c + m * ldc + p * panel_columns, ldc, true, x + m * K + k, K, 1, panel(p),
+                            std::min(rows, M - m), columns(p), depth);
     }
   });
 }
@@ -74,7 +77,7 @@ void Cpu::do_linear(Tensor y, Tensor x, Affine const& a) {
   // Rows a multiple of 4,096 bytes apart fall on the same cache sets: sgemm copies them first, matmul does not.
   if (I % 1024 != 0) return matmul_.multiply(Y, O, {X, I}, {W, O}, bias, N, O, I);
   divide(N, 1 + (1 << 14) / O, 1,
-         [&](int64_t begin, int64_t end, int64_t) { kernels::fill_rows(Y + begin * O, O, bias, end - begin, O); });
+         [&](int64_t begin, int64_t end, int64_t) { table_.f32.fill_rows(Y + begin * O, O, bias, end - begin, O); });
   matmul_.gemm(Y, O, true, {X, I}, {W, O}, N, O, I);
 }
 
@@ -85,7 +88,7 @@ void Cpu::do_linear_gelu(Tensor y, Tensor pre, Tensor x, Affine const& a) {
   float *Y = y.as<float>(), *Pre = pre.as<float>(), *bias = a.bias.master.as<float>();
   matmul_.gemm(Pre, O, false, {x.as<float>(), I}, {a.weight.master.as<float>(), O}, N, O, I);
   divide(N, 1 + (1 << 13) / O, 1, [&](int64_t begin, int64_t end, int64_t) {
-    kernels::bias_gelu_rows(Y + begin * O, Pre + begin * O, bias, end - begin, O);
+    table_.f32.bias_gelu_rows(Y + begin * O, Pre + begin * O, bias, end - begin, O);
   });
 }
 
@@ -102,7 +105,7 @@ void Cpu::do_linear_backward(Tensor dx, Tensor dy, Tensor x, Affine const& a) {
   if (a.bias.empty()) return;
   float *dY = dy.as<float>(), *db = a.bias.grad.as<float>();
   divide(O, std::max<int64_t>(64, (1 << 14) / std::max<int64_t>(N, 1)), 16, [&](int64_t begin, int64_t end, int64_t) {
-    kernels::add_column_sums(db + begin, dY + begin, O, N, end - begin);
+    table_.f32.add_column_sums(db + begin, dY + begin, O, N, end - begin);
   });
 }
 
@@ -112,7 +115,8 @@ void Cpu::do_linear_gelu_backward(Tensor dx, Tensor dpre, Tensor dy, Tensor pre,
   float *dPre = dpre.as<float>(), *dY = dy.as<float>(), *Pre = pre.as<float>();
   float* const db = a.bias.empty() ? nullptr : a.bias.grad.as<float>();
   divide(O, std::max<int64_t>(64, (1 << 13) / std::max<int64_t>(N, 1)), 16, [&](int64_t begin, int64_t end, int64_t) {
-    kernels::gelu_backward_columns(dPre + begin, db ? db + begin : nullptr, dY + begin, Pre + begin, O, N, end - begin);
+    table_.f32.gelu_backward_columns(dPre + begin, db ? db + begin : nullptr, dY + begin, Pre + begin, O, N,
+                                     end - begin);
   });
   weight_backward(dx, dpre, x, a.weight);
 }

@@ -29,6 +29,14 @@ Dnnl::desc layout(int64_t rows, int64_t columns, int64_t ld, bool transposed) {
   return {{rows, columns}, Dnnl::data_type::f32, transposed ? Dnnl::dims{1, ld} : Dnnl::dims{ld, 1}};
 }
 
+bool cap(Level level) {
+  dnnl_cpu_isa_t const most = level == Level::avx2          ? dnnl_cpu_isa_avx2
+                              : level == Level::avx512      ? dnnl_cpu_isa_avx512_core
+                              : level == Level::avx512_bf16 ? dnnl_cpu_isa_avx512_core_bf16
+                                                            : dnnl_cpu_isa_avx512_core_amx;
+  return dnnl_set_max_cpu_isa(most) == dnnl_success || level == processor().level();
+}
+
 struct Product {
   dnnl::matmul primitive;
   Dnnl a, b, bias, c, scratchpad;
@@ -62,7 +70,11 @@ struct Matmul::Primitives {
   }
 };
 
-Matmul::Matmul(int threads) : primitives_(std::make_unique<Primitives>()), threads_(threads) {}
+Matmul::Matmul(Level level, int threads) : threads_(threads) {
+  static bool const capped = cap(level);  // before the first use
+  check(capped, Fault::failed, "oneDNN cannot be held to FOLIO_ISA={}: it was used before", name_of(level));
+  primitives_ = std::make_unique<Primitives>();
+}
 Matmul::~Matmul() = default;
 
 void Matmul::multiply(float* c, int64_t ldc, Matrix a, Matrix b, float const* bias, int64_t M, int64_t N, int64_t K) {

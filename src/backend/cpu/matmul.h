@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "backend/info.h"
+
 namespace folio::cpu {
 
 struct Matrix {  // row-major; `transposed`: the product takes its transpose
@@ -17,7 +19,7 @@ struct Matrix {  // row-major; `transposed`: the product takes its transpose
 
 class Matmul {
  public:
-  explicit Matmul(int threads);
+  Matmul(Level, int threads);  // the first one of a process caps oneDNN at its level
   ~Matmul();
 
   /// c (M, N) = a (M, K) · b (K, N) + bias (N), which may be null.

@@ -6,7 +6,6 @@
 #include <fstream>
 
 #include "backend/cpu/cpu.h"
-#include "backend/info.h"
 
 namespace folio::cpu {
 namespace {
@@ -26,10 +25,30 @@ size_t available_memory() {  // what the system can give without swapping; unkno
 
 }  // namespace
 
-Cpu::Cpu(int threads)
-    : threads_(threads > 0 ? threads : openmp_threads()),
+KernelTable table_of(Level level) {
+  KernelTable table;
+  switch (level) {
+    case Level::none:
+      fail(Fault::device, "there are no kernels for a processor without AVX2 and FMA");
+    case Level::avx2:
+      avx2::fill(table);
+      break;
+    case Level::avx512:
+      avx512::fill(table);
+      break;
+    case Level::avx512_bf16:
+    case Level::amx:
+      avx512_bf16::fill(table);
+      break;
+  }
+  return table;
+}
+
+Cpu::Cpu(Level level, int threads)
+    : table_(table_of(level)),
+      threads_(threads > 0 ? threads : openmp_threads()),
       poison_(std::getenv("FOLIO_POISON_MEMORY") != nullptr),
-      matmul_(threads_) {}
+      matmul_(level, threads_) {}
 
 void* Cpu::acquire(size_t bytes) {
   size_t const align = bytes >= 2 * kHugePage ? kHugePage : Arena::kAlign;
@@ -73,11 +92,11 @@ void Cpu::do_zero(Tensor t) {
 
 namespace folio {
 std::unique_ptr<Backend> make_cpu_backend(int threads) {
-  check(
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), Fault::device,
-      "the cpu backend needs a processor with AVX2 and FMA, and this one has neither or one of them only: use --device "
-      "reference");
+  Level const level = level_in_use();
+  check(level != Level::none, Fault::device,
+        "the cpu backend needs a processor with AVX2 and FMA, and this one has neither or one of them only: use "
+        "--device reference");
   check(threads >= 0, Fault::value, "threads {}: 0 (all cores) or more expected", threads);
-  return std::make_unique<cpu::Cpu>(threads);
+  return std::make_unique<cpu::Cpu>(level, threads);
 }
 }  // namespace folio

@@ -9,7 +9,7 @@ void Cpu::do_layer_norm(Tensor y, Tensor stats, Tensor x, Affine const& a) {
   float *Y = y.as<float>(), *X = x.as<float>(), *S = stats.empty() ? nullptr : stats.as<float>();
   float *gain = a.weight.master.as<float>(), *bias = a.bias.empty() ? nullptr : a.bias.master.as<float>();
   divide(x.rows(), 1 + (1 << 13) / C, 1, [&](int64_t begin, int64_t end, int64_t) {
-    kernels::norm_rows(Y + begin * C, S ? S + 2 * begin : nullptr, X + begin * C, gain, bias, end - begin, C);
+    table_.f32.norm_rows(Y + begin * C, S ? S + 2 * begin : nullptr, X + begin * C, gain, bias, end - begin, C);
   });
 }
 
@@ -23,11 +23,11 @@ void Cpu::do_layer_norm_backward(Tensor dx, Tensor dy, Tensor x, Tensor stats, A
   float* gain = a.weight.master.as<float>();
   divide(x.rows(), 1 + (1 << 12) / C, 1, [&](int64_t begin, int64_t end, int64_t part) {
     float* const own = sums + part * of_part;
-    kernels::norm_rows_backward(dX + begin * C, own, with_bias ? own + width : nullptr, dY + begin * C, X + begin * C,
-                                S + 2 * begin, gain, end - begin, C);
+    table_.f32.norm_rows_backward(dX + begin * C, own, with_bias ? own + width : nullptr, dY + begin * C, X + begin * C,
+                                  S + 2 * begin, gain, end - begin, C);
   });
-  kernels::add_column_sums(a.weight.grad.as<float>(), sums, of_part, threads_, C);
-  if (with_bias) kernels::add_column_sums(a.bias.grad.as<float>(), sums + width, of_part, threads_, C);
+  table_.f32.add_column_sums(a.weight.grad.as<float>(), sums, of_part, threads_, C);
+  if (with_bias) table_.f32.add_column_sums(a.bias.grad.as<float>(), sums + width, of_part, threads_, C);
 }
 
 }  // namespace folio::cpu

@@ -15,7 +15,7 @@ void Cpu::do_add_norm(Tensor state, Tensor grad) {
   float const* g = grad.as<float>();
   divide(kPieces, 1 + (1 << 15) / std::max<int64_t>(piece, 1), 1, [&](int64_t begin, int64_t end, int64_t) {
     for (int64_t p = begin; p < end && p * piece < n; ++p)
-      sums[p] = kernels::sum_of_squares(g + p * piece, std::min(piece, n - p * piece));
+      sums[p] = table_.f32.sum_of_squares(g + p * piece, std::min(piece, n - p * piece));
   });
   for (double const s : sums) step_state(state).norm_squared += s;
 }
@@ -38,7 +38,7 @@ void Cpu::do_adamw(Weight const& w, Tensor m, Tensor v, Tensor state, AdamW cons
                          .v_scale = float(correction.v)};
   float *W = w.master.as<float>(), *G = w.grad.as<float>(), *M = m.as<float>(), *V = v.as<float>();
   divide(w.master.size(), 1 << 13, 16, [&](int64_t begin, int64_t end, int64_t) {
-    kernels::adamw(W + begin, M + begin, V + begin, G + begin, end - begin, f);
+    table_.adamw(W + begin, M + begin, V + begin, G + begin, end - begin, f);
   });
 }
 

@@ -3,7 +3,8 @@
 #include "backend/cpu/kernels/philox.h"
 #include "backend/cpu/kernels/vector.h"
 
-namespace folio::cpu::kernels {
+namespace folio::cpu::FOLIO_LEVEL {
+namespace {
 
 float softmax_row(float* s, int64_t n, int64_t padded, float scale, float& total) {
   Vec top = all(s[0]);
@@ -38,17 +39,19 @@ void softmax_row_backward(float* s, float* dp, int64_t n, int64_t padded, float 
   clear(s + n, s + padded), clear(dp + n, dp + padded);
 }
 
-float dot(float const* a, float const* b, int64_t n) {
+template <class S>
+float dot(S const* a, S const* b, int64_t n) {
   Vec s = zero();
   for (int64_t i = 0; i < n; i += kLanes) s = fma(load(a + i, n - i), load(b + i, n - i), s);
   return sum(s);
 }
 
-void score_keys(float* scores, float const* q, float const* k, int64_t keys, int64_t D) {
+template <class S>
+void score_keys(float* scores, S const* q, S const* k, int64_t keys, int64_t D) {
   for (int64_t j = 0; j < keys; j += kLanes) {
     Vec sums[kLanes];
     for (Vec& s : sums) s = zero();
-    float const* rows[kLanes];  // a block's last rows may not be written yet: the last valid one stands in
+    S const* rows[kLanes];  // a block's last rows may not be written yet: the last valid one stands in
     for (int64_t i = 0; i < kLanes; ++i) rows[i] = k + least(j + i, keys - 1) * D;
     int64_t d = 0;
     for (; d + kLanes <= D; d += kLanes) {
@@ -60,12 +63,14 @@ void score_keys(float* scores, float const* q, float const* k, int64_t keys, int
       for (int64_t i = 0; i < kLanes; ++i) sums[i] = fma(x, load(rows[i] + d, D - d), sums[i]);
     }
     transpose(sums);
-    Vec const even = (sums[0] + sums[4]) + (sums[2] + sums[6]), odd = (sums[1] + sums[5]) + (sums[3] + sums[7]);
-    store(scores + j, even + odd, keys - j);
+    for (int64_t half = kLanes / 2; half > 0; half /= 2)
+      for (int64_t i = 0; i < half; ++i) sums[i] = sums[i] + sums[i + half];
+    store(scores + j, sums[0], keys - j);
   }
 }
 
-void add_values(float* y, float const* p, float const* v, int64_t keys, int64_t D) {
+template <class S>
+void add_values(float* y, float const* p, S const* v, int64_t keys, int64_t D) {
   constexpr int64_t kSide = 8;  // vectors of y held in registers
   int64_t d = 0;
   for (; d + kSide * kLanes <= D; d += kSide * kLanes) {
@@ -82,4 +87,18 @@ void add_values(float* y, float const* p, float const* v, int64_t keys, int64_t 
   }
 }
 
-}  // namespace folio::cpu::kernels
+template <class S>
+void fill_for(AttentionKernels<S>& k) {
+  k = {.softmax_row = softmax_row,
+       .drop_row = drop_row,
+       .softmax_row_backward = softmax_row_backward,
+       .dot = dot<S>,
+       .score_keys = score_keys<S>,
+       .add_values = add_values<S>};
+}
+
+}  // namespace
+
+void fill_attention(KernelTable& t) { fill_for<float>(t.f32), fill_for<bf16>(t.bf16); }
+
+}  // namespace folio::cpu::FOLIO_LEVEL

@@ -2,7 +2,7 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/vector.h"
 
-namespace folio::cpu::kernels {
+namespace folio::cpu::FOLIO_LEVEL {
 namespace {
 
 constexpr int64_t kRun = 512;
@@ -15,8 +15,6 @@ inline float top_of(float const* z, int64_t V) {
   for (; v < V; v += kLanes) top[0] = max(top[0], first_or(load(z + v, V - v), V - v, top[0]));
   return largest(max(top[0], top[1]));
 }
-
-}  // namespace
 
 LogitSums exp_row(float* z, int64_t V, bool with_sum) {
   LogitSums out{.top = top_of(z, V), .sum_exp = 0, .sum = 0, .weighted = 0};
@@ -52,14 +50,18 @@ LogitSums score_row(float const* z, int64_t V, int64_t target, int64_t& rank) {
       Vec const e = keep_first(exp(d), V - v);
       exps = exps + e;
       weighted = fma(e, max(all(-100.0f), d), weighted);
-      int const larger = _mm256_movemask_ps(_mm256_cmp_ps(x, own, _CMP_GT_OQ));
-      int const equal = _mm256_movemask_ps(_mm256_cmp_ps(x, own, _CMP_EQ_OQ));
       int64_t const before = target < v ? 0 : least(target - v, kLanes);  // lanes of lower ids
-      rank += __builtin_popcount(unsigned(larger)) + __builtin_popcount(unsigned(equal) & ((1u << before) - 1));
+      rank += __builtin_popcount(greater(x, own)) + __builtin_popcount(equal(x, own) & ((1u << before) - 1));
     }
     out.sum_exp += wide_sum(exps), out.weighted += wide_sum(weighted);
   }
   return out;
 }
 
-}  // namespace folio::cpu::kernels
+}  // namespace
+
+void fill_classifier(KernelTable& t) {
+  static_cast<ClassifierKernels&>(t) = {.exp_row = exp_row, .gradient_row = gradient_row, .score_row = score_row};
+}
+
+}  // namespace folio::cpu::FOLIO_LEVEL

@@ -3,7 +3,7 @@
 #include "backend/cpu/kernels/philox.h"
 #include "backend/cpu/kernels/vector.h"
 
-namespace folio::cpu::kernels {
+namespace folio::cpu::FOLIO_LEVEL {
 namespace {
 
 constexpr float kTwice = 2 * 0.7978845608028654f;  // 2 √(2/π)
@@ -23,13 +23,13 @@ inline Vec slope_of(Vec v) {
   return fma(x * du, e * s * s, s);
 }
 
-}  // namespace
-
-void gelu(float* y, float const* x, int64_t n) {
+template <class S>
+void gelu(S* y, S const* x, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) store(y + i, gelu_of(load(x + i, n - i)), n - i);
 }
 
-void bias_gelu_rows(float* y, float* pre, float const* bias, int64_t rows, int64_t columns) {
+template <class S>
+void bias_gelu_rows(S* y, S* pre, float const* bias, int64_t rows, int64_t columns) {
   for (int64_t n = 0; n < rows; ++n, pre += columns, y += columns)
     for (int64_t c = 0; c < columns; c += kLanes) {
       Vec const x = load(pre + c, columns - c) + load(bias + c, columns - c);
@@ -37,12 +37,13 @@ void bias_gelu_rows(float* y, float* pre, float const* bias, int64_t rows, int64
     }
 }
 
-void gelu_backward(float* dx, float const* dy, float const* x, int64_t n) {
+template <class S>
+void gelu_backward(S* dx, S const* dy, S const* x, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) store(dx + i, load(dy + i, n - i) * slope_of(load(x + i, n - i)), n - i);
 }
 
-void gelu_backward_columns(float* dx, float* sums, float const* dy, float const* x, int64_t ld, int64_t rows,
-                           int64_t columns) {
+template <class S>
+void gelu_backward_columns(S* dx, float* sums, S const* dy, S const* x, int64_t ld, int64_t rows, int64_t columns) {
   for (int64_t n = 0; n < rows; n += 8) {
     int64_t const end = least(rows, n + 8);
     for (int64_t c = 0; c < columns; c += kLanes) {
@@ -58,7 +59,8 @@ void gelu_backward_columns(float* dx, float* sums, float const* dy, float const*
   }
 }
 
-void add(float* y, float const* a, float const* b, int64_t n) {
+template <class S>
+void add(float* y, float const* a, S const* b, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) store(y + i, load(a + i, n - i) + load(b + i, n - i), n - i);
 }
 
@@ -67,26 +69,59 @@ void scale(float* y, float factor, int64_t n) {
 }
 
 double sum_of_squares(float const* x, int64_t n) {
-  __m256d s[4] = {};
+  constexpr int64_t kHalf = kLanes / 2;
+  WideVec s[4] = {};
   int64_t i = 0;
-  auto const square = [](float const* p) {
-    __m256d const d = _mm256_cvtps_pd(_mm_loadu_ps(p));
-    return d * d;
-  };
-  for (; i + 16 <= n; i += 16)
-    for (int64_t k = 0; k < 4; ++k) s[k] = s[k] + square(x + i + 4 * k);
-  __m256d const t = (s[0] + s[1]) + (s[2] + s[3]);
-  double total = (t[0] + t[1]) + (t[2] + t[3]);
+  for (; i + 4 * kHalf <= n; i += 4 * kHalf)
+    for (int64_t k = 0; k < 4; ++k) {
+      WideVec const d = load_wide(x + i + k * kHalf);
+      s[k] = s[k] + d * d;
+    }
+  double total = sum((s[0] + s[1]) + (s[2] + s[3]));
   for (; i < n; ++i) total += double(x[i]) * double(x[i]);
   return total;
 }
 
-void dropout_add(float* y, float const* x, float const* branch, int64_t n, uint64_t index, DropoutKey const& key) {
-  Philox const philox(key);
-  each_kept(philox, n, index, [&](int64_t i, int64_t left, Vec kept) {
-    Vec const v = load(branch + i, left) * kept;
-    store(y + i, x ? v + load(x + i, left) : v, left);
+template <class S>
+void dropout_add(float* y, float const* x, S const* branch, int64_t n, uint64_t index, DropoutKey const& key) {
+  each_kept(Philox(key), n, index, [&](int64_t i, int64_t left, Vec kept) {
+    store(y + i, load(branch + i, left) * kept + load(x + i, left), left);
   });
 }
 
-}  // namespace folio::cpu::kernels
+template <class S>
+void dropout(S* y, float const* x, int64_t n, uint64_t index, DropoutKey const& key) {
+  each_kept(Philox(key), n, index,
+            [&](int64_t i, int64_t left, Vec kept) { store(y + i, load(x + i, left) * kept, left); });
+}
+
+template <class S>
+void widen(float* y, S const* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) store(y + i, load(x + i, n - i), n - i);
+}
+
+template <class S>
+void narrow(S* y, float const* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) store(y + i, load(x + i, n - i), n - i);
+}
+
+template <class S>
+void fill_for(ElementwiseKernels<S>& k) {
+  k = {.gelu = gelu<S>,
+       .gelu_backward = gelu_backward<S>,
+       .gelu_backward_columns = gelu_backward_columns<S>,
+       .bias_gelu_rows = bias_gelu_rows<S>,
+       .add = add<S>,
+       .scale = scale,
+       .sum_of_squares = sum_of_squares,
+       .widen = widen<S>,
+       .narrow = narrow<S>,
+       .dropout_add = dropout_add<S>,
+       .dropout = dropout<S>};
+}
+
+}  // namespace
+
+void fill_elementwise(KernelTable& t) { fill_for<float>(t.f32), fill_for<bf16>(t.bf16); }
+
+}  // namespace folio::cpu::FOLIO_LEVEL

@@ -2,20 +2,24 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/vector.h"
 
-namespace folio::cpu::kernels {
+namespace folio::cpu::FOLIO_LEVEL {
+namespace {
 
-void pack_panels(float* panels, int64_t apart, float const* b, int64_t ldb, int64_t K, int64_t columns) {
+template <class S>
+void pack_panels(float* panels, int64_t apart, S const* b, int64_t ldb, int64_t K, int64_t columns) {
   constexpr int64_t kAhead = 12;  // rows: they are too far apart for the processor to guess
   for (int64_t k = 0; k < K; ++k, b += ldb)
     for (int64_t c = 0; c < columns; c += kPanel) {
       float* const to = panels + c / kPanel * apart + k * kPanel;
-      if (k + kAhead < K) _mm_prefetch(reinterpret_cast<char const*>(b + kAhead * ldb + c), _MM_HINT_T0);
+      for (int64_t i = 0; i < kPanel && k + kAhead < K; i += 16)
+        _mm_prefetch(reinterpret_cast<char const*>(b + kAhead * ldb + c + i), _MM_HINT_T0);
       for (int64_t i = 0; i < kPanel; i += kLanes)
         store(to + i, c + i < columns ? load(b + c + i, columns - c - i) : zero());
     }
 }
 
-void pack_panel_transposed(float* panel, float const* b, int64_t ldb, int64_t K, int64_t columns) {
+template <class S>
+void pack_panel_transposed(float* panel, S const* b, int64_t ldb, int64_t K, int64_t columns) {
   for (int64_t c = 0; c < kPanel; c += kLanes)
     for (int64_t k = 0; k < K; k += kLanes) {
       Vec block[kLanes];
@@ -25,8 +29,6 @@ void pack_panel_transposed(float* panel, float const* b, int64_t ldb, int64_t K,
     }
 }
 
-namespace {
-
 template <int kCount>
 inline void tile_of(float* c, int64_t ldc, bool add, float const* a, int64_t a_row, int64_t a_step, float const* panel,
                     int64_t columns, int64_t K) {
@@ -34,7 +36,7 @@ inline void tile_of(float* c, int64_t ldc, bool add, float const* a, int64_t a_r
   for (auto& s : sums) s[0] = s[1] = zero();
   for (int64_t k = 0; k < K; ++k, a += a_step, panel += kPanel) {
     Vec const left = load(panel), right = load(panel + kLanes);
-#pragma GCC unroll 6
+#pragma GCC unroll 12
     for (int m = 0; m < kCount; ++m) {
       Vec const x = all(a[m * a_row]);
       sums[m][0] = fma(x, left, sums[m][0]), sums[m][1] = fma(x, right, sums[m][1]);
@@ -48,8 +50,8 @@ inline void tile_of(float* c, int64_t ldc, bool add, float const* a, int64_t a_r
     }
 }
 
-template <int kCount>
-inline void thin_of(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb, float* partial,
+template <int kCount, class S>
+inline void thin_of(float* c, int64_t ldc, float const* a, int64_t lda, S const* b, int64_t ldb, float* partial,
                     int64_t columns, int64_t K) {
   constexpr int64_t kSteps = 4;  // rows of b read side by side
   for (int64_t k = 0; k < K; k += kSteps) {
@@ -83,8 +85,8 @@ inline void thin_of(float* c, int64_t ldc, float const* a, int64_t lda, float co
 }
 
 // sums += the chain over kLanes (or fewer) steps of k, of kLanes rows of b.
-template <int kCount>
-inline void transposed_steps(Vec sums[kCount], float const* a, int64_t lda, float const* const* rows, int64_t k,
+template <int kCount, class S>
+inline void transposed_steps(Vec sums[kCount], float const* a, int64_t lda, S const* const* rows, int64_t k,
                              int64_t steps) {
   Vec block[kLanes];
   for (int64_t i = 0; i < kLanes; ++i) block[i] = load(rows[i] + k, steps);
@@ -93,13 +95,13 @@ inline void transposed_steps(Vec sums[kCount], float const* a, int64_t lda, floa
     for (int m = 0; m < kCount; ++m) sums[m] = fma(all(a[m * lda + k + i]), block[i], sums[m]);
 }
 
-template <int kCount>
-inline void thin_transposed_of(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb,
+template <int kCount, class S>
+inline void thin_transposed_of(float* c, int64_t ldc, float const* a, int64_t lda, S const* b, int64_t ldb,
                                int64_t columns, int64_t K) {
   constexpr int64_t kSide = kCount <= 4 ? 2 : 1;  // groups of columns whose chains run side by side
   for (int64_t o = 0; o < columns; o += kSide * kLanes) {
     Vec sums[kSide][kCount];
-    float const* rows[kSide][kLanes];  // missing columns are read as the last one
+    S const* rows[kSide][kLanes];  // missing columns are read as the last one
     for (int64_t g = 0; g < kSide; ++g) {
       for (Vec& s : sums[g]) s = zero();
       for (int64_t i = 0; i < kLanes; ++i) rows[g][i] = b + least(o + g * kLanes + i, columns - 1) * ldb;
@@ -117,27 +119,33 @@ inline void thin_transposed_of(float* c, int64_t ldc, float const* a, int64_t ld
   }
 }
 
-}  // namespace
+// f(count), with the count known to the compiler, for 1 ≤ rows ≤ kCount.
+template <int kCount>
+struct Count {
+  static constexpr int value = kCount;
+};
+template <int kMost, class F>
+inline void with_count(int64_t rows, F f) {
+  if constexpr (kMost > 1)
+    if (rows < kMost) return with_count<kMost - 1>(rows, f);
+  f(Count<kMost>());
+}
 
 void tile(float* c, int64_t ldc, bool add, float const* a, int64_t a_row, int64_t a_step, float const* panel,
           int64_t rows, int64_t columns, int64_t K) {
-  constexpr decltype(&tile_of<1>) kOf[kRows] = {tile_of<1>, tile_of<2>, tile_of<3>, tile_of<4>, tile_of<5>, tile_of<6>};
-  kOf[rows - 1](c, ldc, add, a, a_row, a_step, panel, columns, K);
+  with_count<kRows>(rows, [&](auto n) { tile_of<n.value>(c, ldc, add, a, a_row, a_step, panel, columns, K); });
 }
 
-void thin_product(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb, float* partial,
+template <class S>
+void thin_product(float* c, int64_t ldc, float const* a, int64_t lda, S const* b, int64_t ldb, float* partial,
                   int64_t rows, int64_t columns, int64_t K) {
-  constexpr decltype(&thin_of<1>) kOf[kThinRows] = {thin_of<1>, thin_of<2>, thin_of<3>, thin_of<4>,
-                                                    thin_of<5>, thin_of<6>, thin_of<7>, thin_of<8>};
-  kOf[rows - 1](c, ldc, a, lda, b, ldb, partial, columns, K);
+  with_count<kThinRows>(rows, [&](auto n) { thin_of<n.value>(c, ldc, a, lda, b, ldb, partial, columns, K); });
 }
 
-void thin_product_transposed(float* c, int64_t ldc, float const* a, int64_t lda, float const* b, int64_t ldb,
-                             int64_t rows, int64_t columns, int64_t K) {
-  constexpr decltype(&thin_transposed_of<1>) kOf[kThinRows] = {
-      thin_transposed_of<1>, thin_transposed_of<2>, thin_transposed_of<3>, thin_transposed_of<4>,
-      thin_transposed_of<5>, thin_transposed_of<6>, thin_transposed_of<7>, thin_transposed_of<8>};
-  kOf[rows - 1](c, ldc, a, lda, b, ldb, columns, K);
+template <class S>
+void thin_product_transposed(float* c, int64_t ldc, float const* a, int64_t lda, S const* b, int64_t ldb, int64_t rows,
+                             int64_t columns, int64_t K) {
+  with_count<kThinRows>(rows, [&](auto n) { thin_transposed_of<n.value>(c, ldc, a, lda, b, ldb, columns, K); });
 }
 
 void fill_rows(float* c, int64_t ldc, float const* row, int64_t rows, int64_t columns) {
@@ -146,7 +154,8 @@ void fill_rows(float* c, int64_t ldc, float const* row, int64_t rows, int64_t co
       store(c + m * ldc + o, row ? load(row + o, columns - o) : zero(), columns - o);
 }
 
-void add_column_sums(float* sums, float const* a, int64_t lda, int64_t rows, int64_t columns) {
+template <class S>
+void add_column_sums(float* sums, S const* a, int64_t lda, int64_t rows, int64_t columns) {
   constexpr int64_t kSteps = 8;
   int64_t n = 0;
   for (; n + kSteps <= rows; n += kSteps)
@@ -160,4 +169,21 @@ void add_column_sums(float* sums, float const* a, int64_t lda, int64_t rows, int
       store(sums + c, load(sums + c, columns - c) + load(a + n * lda + c, columns - c), columns - c);
 }
 
-}  // namespace folio::cpu::kernels
+template <class S>
+void fill_for(LinearKernels<S>& k) {
+  k = {.panel = kPanel,
+       .rows = kRows,
+       .pack_panels = pack_panels<S>,
+       .pack_panel_transposed = pack_panel_transposed<S>,
+       .tile = tile,
+       .thin_product = thin_product<S>,
+       .thin_product_transposed = thin_product_transposed<S>,
+       .fill_rows = fill_rows,
+       .add_column_sums = add_column_sums<S>};
+}
+
+}  // namespace
+
+void fill_linear(KernelTable& t) { fill_for<float>(t.f32), fill_for<bf16>(t.bf16); }
+
+}  // namespace folio::cpu::FOLIO_LEVEL

@@ -2,7 +2,7 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/vector.h"
 
-namespace folio::cpu::kernels {
+namespace folio::cpu::FOLIO_LEVEL {
 namespace {
 
 constexpr int64_t kWide = 4 * kLanes;
@@ -18,9 +18,8 @@ inline float sum_row(int64_t C, F f) {
   return sum((s[0] + s[1]) + (s[2] + s[3]));
 }
 
-}  // namespace
-
-void norm_rows(float* y, float* stats, float const* x, float const* gain, float const* bias, int64_t rows, int64_t C) {
+template <class S>
+void norm_rows(S* y, float* stats, float const* x, float const* gain, float const* bias, int64_t rows, int64_t C) {
   for (int64_t n = 0; n < rows; ++n, x += C, y += C) {
     float const mean = sum_row(C, [&](int64_t c, int64_t left) { return load(x + c, left); }) / float(C);
     float const variance = sum_row(C,
@@ -38,7 +37,8 @@ void norm_rows(float* y, float* stats, float const* x, float const* gain, float 
   }
 }
 
-void norm_rows_backward(float* dx, float* dgain, float* dbias, float const* dy, float const* x, float const* stats,
+template <class S>
+void norm_rows_backward(float* dx, float* dgain, float* dbias, S const* dy, float const* x, float const* stats,
                         float const* gain, int64_t rows, int64_t C) {
   for (int64_t n = 0; n < rows; ++n, x += C, dx += C, dy += C) {
     Vec const mean = all(stats[2 * n]), rstd = all(stats[2 * n + 1]);
@@ -62,4 +62,13 @@ void norm_rows_backward(float* dx, float* dgain, float* dbias, float const* dy, 
   }
 }
 
-}  // namespace folio::cpu::kernels
+template <class S>
+void fill_for(NormKernels<S>& k) {
+  k = {.norm_rows = norm_rows<S>, .norm_rows_backward = norm_rows_backward<S>};
+}
+
+}  // namespace
+
+void fill_norm(KernelTable& t) { fill_for<float>(t.f32), fill_for<bf16>(t.bf16); }
+
+}  // namespace folio::cpu::FOLIO_LEVEL

@@ -2,7 +2,8 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/vector.h"
 
-namespace folio::cpu::kernels {
+namespace folio::cpu::FOLIO_LEVEL {
+namespace {
 
 void adamw(float* w, float* m, float* v, float const* g, int64_t n, AdamFactors const& f) {
   for (int64_t i = 0; i < n; i += kLanes) {
@@ -16,4 +17,8 @@ void adamw(float* w, float* m, float* v, float const* g, int64_t n, AdamFactors 
   }
 }
 
-}  // namespace folio::cpu::kernels
+}  // namespace
+
+void fill_optimizer(KernelTable& t) { static_cast<OptimizerKernels&>(t) = {.adamw = adamw}; }
+
+}  // namespace folio::cpu::FOLIO_LEVEL
