@@ -1,0 +1,20 @@
+// main of every test program. Where FOLIO_ISA names a level that this machine lacks, the program would test the level
+// below once more: it ends with 77 instead, which ctest shows as skipped.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "backend/info.h"
+
+int main(int count, char** arguments) {
+  testing::InitGoogleTest(&count, arguments);
+  char const* const asked = std::getenv("FOLIO_ISA");
+  if (asked && *asked && std::string_view(asked) != folio::name_of(folio::level_in_use())) {
+    std::printf("skipped: this machine has no level %s; its levels: %s\n", asked,
+                folio::processor().levels_text().c_str());
+    return 77;
+  }
+  return RUN_ALL_TESTS();
+}
