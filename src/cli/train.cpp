@@ -27,7 +27,7 @@ Arguments with_resume_value(Arguments arguments) {
   return arguments;
 }
 
-int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcome) {
+int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcome, train::MemoryPlan const& memory) {
   train::RunState const& state = loop.state();
   bool const finished = outcome == train::Outcome::finished;
   if (c.json) {
@@ -35,7 +35,8 @@ int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcom
                  {"step", state.step},
                  {"finished", finished},
                  {"loss", state.step_state.loss},
-                 {"seconds", state.seconds}};
+                 {"seconds", state.seconds},
+                 {"memory", {{"planned", memory.total()}, {"peak", int64_t(train::peak_memory())}}}};
     if (state.best) json["best"] = {{"step", state.best->step}, {"val", state.best->val}};
     print(dump(json, 2) + "\n");
   } else {
@@ -73,8 +74,6 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   Unfinished unfinished(c.out, opened.is_new);
   data::Dataset const data = data_of(c, c.out);
   model::Config const config = c.model.config(data.vocab());
-  auto const backend = c.backend.make();
-  train::Trainer trainer(*backend, train::trainer_options(c.run, config, config.context));
   model::ModelInfo info{.config = config, .tokenizer = data.tokenizer_name()};
   std::vector<Attachment> attachments;
   std::vector<int32_t> byte_lengths;
@@ -84,10 +83,16 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
     byte_lengths = data::byte_lengths(*tokenizer);
     if (tokenizer->end_of_text()) info.end_of_text = *tokenizer->end_of_text();
   }
+  size_t const memory_before = train::memory_before();
+  auto const backend = c.backend.make();
+  train::TrainerOptions options = train::trainer_options(c.run, config, config.context);
+  options.initialise = !opened.step && c.from.empty();
+  train::Trainer trainer(*backend, options);
   auto const made = what_bits_depend_on(c.backend);
   train::Loop loop({*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made});
   TrainScreen screen(c.run.steps);
-  say(opening_lines(config, c.run, loop.tokens_in_epoch(), trainer.arenas(), loop.evaluation_bytes()));
+  train::MemoryPlan const memory = train::memory_plan(trainer, loop.evaluation_bytes(), memory_before);
+  say(opening_lines(config, c.run, loop.tokens_in_epoch(), memory));
   if (opened.step) {
     loop.resume(train::load_checkpoint(opened.directory.checkpoint(*opened.step), *backend, trainer));
     screen.begin_at(loop.state());
@@ -104,7 +109,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   train::Outcome const outcome =
       loop.run(screen, [&](int64_t steps) { return signalled() || (c.stop_after > 0 && steps >= c.stop_after); });
   screen.finish();
-  return report(c, loop, outcome);
+  return report(c, loop, outcome, memory);
 }
 
 }  // namespace

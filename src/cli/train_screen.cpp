@@ -47,7 +47,7 @@ std::string short_rate(double rate) {  // 4.6e-4
 }  // namespace
 
 std::string opening_lines(model::Config const& c, train::RunOptions const& o, int64_t tokens_in_epoch,
-                          std::vector<Arena*> const& memory, size_t evaluation_bytes) {
+                          train::MemoryPlan const& memory) {
   model::ParameterCounts const n = model::count_parameters(c);
   int64_t const a_step = o.batch * o.accumulate * c.context;
   std::string out = line("model", model::describe(c));
@@ -61,14 +61,10 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, in
   double const all = double(o.steps) * double(a_step);
   out += line("data", fmt::format("{} tokens an epoch; {} steps are {:.2f} epochs, {} tokens", grouped(tokens_in_epoch),
                                   grouped(o.steps), all / double(tokens_in_epoch), format_count(all)));
-  size_t total = evaluation_bytes;
   std::string roles;
-  for (Arena* a : memory) {
-    total += a->bytes();
-    if (a->bytes() > 0) roles += fmt::format("{} {}, ", a->role(), format_bytes(double(a->bytes())));
-  }
-  out += line("memory", fmt::format("{}: {}evaluation {}", format_bytes(double(total)), roles,
-                                    format_bytes(double(evaluation_bytes))));
+  for (train::MemoryRole const& role : memory.roles)
+    roles += fmt::format("{} {} {}", roles.empty() ? ":" : ",", role.name, format_bytes(double(role.bytes)));
+  out += line("memory", fmt::format("{}{}", format_bytes(double(memory.total())), roles));
   out.pop_back();  // say() ends the line
   return out;
 }

@@ -5,12 +5,13 @@
 #include "model/sizes.h"
 #include "report/terminal_curve.h"
 #include "train/loop.h"
+#include "train/memory.h"
 
 namespace folio::cli {
 
 /// Parameters by part, what tying saves, effective batch, tokens an epoch, memory by role.
 std::string opening_lines(model::Config const&, train::RunOptions const&, int64_t tokens_in_epoch,
-                          std::vector<Arena*> const& memory, size_t evaluation_bytes);
+                          train::MemoryPlan const& memory);
 
 class TrainScreen : public train::Watcher {
  public:

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <istream>
 #include <random>
 
@@ -119,6 +118,14 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
 
 MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void MappedFile::was_read(size_t bytes) const {
+  constexpr size_t kBroughtAlong = size_t{64} << 10;  // the system maps the pages around one that is touched
+  bytes = std::max(bytes, kBroughtAlong);
+  if (read_.fetch_add(bytes) + bytes < kMostKept) return;
+  read_ = 0;
+  ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);  // a refusal is harmless
 }
 
 FileWriter::FileWriter(Path const& final_path) : final_(named(final_path)) {

@@ -7,6 +7,7 @@
 // sentence names the path and what the system said.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -43,10 +44,16 @@ class MappedFile {  // read-only; the file's bytes without a copy
   Bytes bytes() const { return {data_, size_}; }
   Path const& path() const { return path_; }
 
+  /// Whoever reads much of a large file says how much: the pages that lie in this process' memory are given back from
+  /// time to time (the system has them cached as before), so that they stay near kMostKept.
+  void was_read(size_t bytes) const;
+  static constexpr size_t kMostKept = size_t{32} << 20;
+
  private:
   Path path_;
   std::byte const* data_ = nullptr;
   size_t size_ = 0;
+  mutable std::atomic<size_t> read_{0};  // since pages were given back
 };
 
 /// A new file, whole or not at all. Without commit() the temporary is removed. What is no file to replace (a pipe,

@@ -69,7 +69,7 @@ Shard Shard::open(Path const& path) {
   ShardSections const at(h);
   Shard s;
   s.name_ = path.string();
-  s.owner_ = map;
+  s.owner_ = map, s.map_ = map.get();
   s.vocab_ = h.vocab;
   s.tokens_ = h.tokens;
   s.width_ = h.id_bytes;
@@ -95,7 +95,7 @@ Shard Shard::plain(Path const& path, int64_t vocab) {
         file.size());
   Shard s;
   s.name_ = path.string();
-  s.owner_ = map;
+  s.owner_ = map, s.map_ = map.get();
   s.vocab_ = static_cast<uint64_t>(vocab);
   s.tokens_ = file.size() / 2;
   s.ids_ = file.data();
@@ -132,8 +132,15 @@ std::span<Id const> Shard::ids() const {
 }
 
 void Shard::check_content() const {
-  if (width_ == 2) refuse_too_large(ids<uint16_t>(), vocab_, 0, name_);
-  else refuse_too_large(ids<uint32_t>(), vocab_, 0, name_);
+  auto const check_ids = [&]<class Id>(std::span<Id const> all) {
+    constexpr size_t kPiece = size_t{1} << 20;
+    for (size_t first = 0; first < all.size(); first += kPiece) {
+      refuse_too_large(all.subspan(first, std::min(kPiece, all.size() - first)), vocab_, first, name_);
+      was_read(kPiece * sizeof(Id));
+    }
+  };
+  if (width_ == 2) check_ids(ids<uint16_t>());
+  else check_ids(ids<uint32_t>());
   for (size_t i = 0; i < starts_.size(); ++i)
     check(starts_[i] < tokens_ && (i == 0 || starts_[i] > starts_[i - 1]), Fault::content,
           "{}: document {} begins at token {}, out of order or behind the last of {} tokens: the file is damaged",
@@ -141,6 +148,10 @@ void Shard::check_content() const {
   auto const wrong = std::ranges::find_if(mask_, [](uint8_t m) { return m > 1; });
   check(wrong == mask_.end(), Fault::content, "{}: the loss mask of token {} is neither 0 nor 1: the file is damaged",
         name_, wrong - mask_.begin());
+}
+
+void Shard::was_read(size_t bytes) const {
+  if (map_) map_->was_read(bytes);
 }
 
 void Shard::read(int64_t begin, std::span<int32_t> out) const {
@@ -151,6 +162,7 @@ void Shard::read(int64_t begin, std::span<int32_t> out) const {
   };
   if (width_ == 2) copy(ids<uint16_t>());
   else copy(ids<uint32_t>());
+  was_read(out.size() * width_);
   // Of the copy: what the file says later cannot hurt.
   refuse_too_large(std::span(reinterpret_cast<uint32_t const*>(out.data()), out.size()), vocab_,
                    static_cast<uint64_t>(begin), name_);

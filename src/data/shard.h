@@ -49,9 +49,11 @@ class Shard {
   template <class Id>
   std::span<Id const> ids() const;
   void check_content() const;
+  void was_read(size_t bytes) const;
 
   std::string name_;                   // for sentences
   std::shared_ptr<void const> owner_;  // of the memory below
+  MappedFile const* map_ = nullptr;    // what owner_ is, where it is a file
   uint64_t vocab_ = 0, tokens_ = 0;
   size_t width_ = 2;  // bytes of an id
   std::byte const* ids_ = nullptr;

@@ -13,7 +13,6 @@ namespace fs = std::filesystem;
 constexpr char const* kPrefix = "transformer.";
 constexpr char const* kFile = "model.safetensors";
 constexpr char const* kIndex = "model.safetensors.index.json";
-constexpr int64_t kPiece = 1 << 20;  // elements converted at once
 
 std::vector<int64_t> dimensions(Shape const& s) {
   std::vector<int64_t> out;
@@ -63,29 +62,6 @@ void for_each_stored(Config const& c, F f) {
 }
 
 std::string stored_as(std::string const& name) { return name == "lm_head.weight" ? name : kPrefix + name; }
-
-// Elements in pieces, converted to T, uploaded to a tensor of the same scalar (or to complex numbers of it).
-template <class T, class Master = T>
-void upload_as(SafetensorsFile const& file, StoredTensor const& from, Tensor to, Backend& backend) {
-  Tensor const flat = to.reshaped({to.size()});
-  std::vector<T> piece;
-  std::vector<Master> masters;
-  for (int64_t first = 0; first < from.count; first += kPiece) {
-    int64_t const end = std::min(from.count, first + kPiece);
-    piece.resize(static_cast<size_t>(end - first));
-    file.read(from, first, std::span(piece));
-    masters.assign(piece.begin(), piece.end());
-    backend.upload(flat.slice(first, end), masters.data());
-  }
-}
-
-void upload(SafetensorsFile const& file, StoredTensor const& from, Tensor to, Backend& backend) {
-  if (dtype_named(from.dtype) == to.dtype) return backend.upload(to, file.bytes(from).data());
-  if (to.dtype == DType::f32) return upload_as<float>(file, from, to, backend);
-  if (to.dtype == DType::f64) return upload_as<double>(file, from, to, backend);
-  check(to.dtype == DType::c128, "masters of {} cannot be read from a file", name_of(to.dtype));
-  upload_as<double, std::complex<double>>(file, from, to, backend);
-}
 
 }  // namespace
 
@@ -193,8 +169,13 @@ void ModelDirectory::check_tied_head() const {
   if (at == tensors_.end()) return;
   auto const& [file, head] = at->second;
   auto const& [other, wte] = tensors_.at("wte.weight");
-  bool const same = head->shape == wte->shape && head->dtype == wte->dtype &&
-                    std::ranges::equal(file->bytes(*head), other->bytes(*wte));
+  bool same = head->shape == wte->shape && head->dtype == wte->dtype;
+  constexpr size_t kPiece = size_t{4} << 20;
+  for (size_t at_byte = 0; same && at_byte < head->bytes; at_byte += kPiece) {
+    size_t const n = std::min(kPiece, head->bytes - at_byte);
+    same = std::ranges::equal(file->bytes(*head).subspan(at_byte, n), other->bytes(*wte).subspan(at_byte, n));
+    file->was_read(n), other->was_read(n);
+  }
   check(same, Fault::content,
         "{}: {} differs from wte.weight, but config.json ties them: set tie_word_embeddings to false there to use both",
         file->path().string(), head->name);
@@ -221,7 +202,7 @@ void ModelDirectory::load(Backend& backend, Weights const& w) const {
         describe(w.config), describe(config()));
   for_each(w, [&](std::string const& name, Weight const& weight, Spec const&) {
     auto const& [file, tensor] = tensors_.at(name);
-    upload(*file, *tensor, weight.master, backend);
+    read_tensor(*file, *tensor, weight.master, backend);
     backend.prepare(weight);
   });
 }

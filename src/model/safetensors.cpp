@@ -231,6 +231,47 @@ void write_tensor(SafetensorsWriter& file, Tensor t, Backend& backend) {
   }
 }
 
+namespace {
+
+// f(first, end) for a few MiB of elements after the other.
+template <class F>
+void for_each_piece(SafetensorsFile const& file, StoredTensor const& from, Tensor to, F f) {
+  check(from.count == to.size(), "{} has {} elements, {} {}", from.name, from.count, to.label, to.size());
+  int64_t const most = from.count == 0 ? 1 : std::max<int64_t>(1, kPiece / (from.bytes / size_t(from.count)));
+  for (int64_t first = 0; first < from.count; first += most) {
+    int64_t const end = std::min(from.count, first + most);
+    f(first, end);
+    file.was_read(size_t(end - first) * (from.bytes / size_t(from.count)));
+  }
+}
+
+// Converted to T and uploaded to a tensor of the same scalar, or to complex numbers of it.
+template <class T, class Master = T>
+void read_as(SafetensorsFile const& file, StoredTensor const& from, Tensor to, Backend& backend) {
+  std::vector<T> piece;
+  std::vector<Master> masters;
+  for_each_piece(file, from, to, [&](int64_t first, int64_t end) {
+    piece.resize(size_t(end - first));
+    file.read(from, first, std::span(piece));
+    masters.assign(piece.begin(), piece.end());
+    backend.upload(to.reshaped({to.size()}).slice(first, end), masters.data());
+  });
+}
+
+}  // namespace
+
+void read_tensor(SafetensorsFile const& file, StoredTensor const& from, Tensor to, Backend& backend) {
+  if (dtype_named(from.dtype) == to.dtype)
+    return for_each_piece(file, from, to, [&](int64_t first, int64_t end) {
+      backend.upload(to.reshaped({to.size()}).slice(first, end),
+                     file.bytes(from).subspan(size_t(first) * size_of(to.dtype)).data());
+    });
+  if (to.dtype == DType::f32) return read_as<float>(file, from, to, backend);
+  if (to.dtype == DType::f64) return read_as<double>(file, from, to, backend);
+  check(to.dtype == DType::c128, "masters of {} cannot be read from a file", name_of(to.dtype));
+  read_as<double, std::complex<double>>(file, from, to, backend);
+}
+
 void save_tensors(Path const& path, std::span<NamedTensor const> list, Backend& backend,
                   std::map<std::string, std::string> const& metadata) {
   std::vector<SafetensorsWriter::Entry> entries;
@@ -258,7 +299,7 @@ void load_tensors(Path const& path, std::span<NamedTensor const> list, Backend& 
     for (StoredTensor const& t : file.tensors())
       check(std::any_of(list.begin(), list.end(), [&](NamedTensor const& n) { return n.name == t.name; }),
             Fault::content, "{}: {} is not expected here", path.string(), t.name);
-  for (NamedTensor const& n : list) backend.upload(n.tensor, file.bytes(*file.find(n.name)).data());
+  for (NamedTensor const& n : list) read_tensor(file, *file.find(n.name), n.tensor, backend);
 }
 
 }  // namespace folio::model

@@ -46,6 +46,7 @@ class SafetensorsFile {
   StoredTensor const* find(std::string const& name) const;               // null: not there
   std::map<std::string, std::string> const& metadata() const { return metadata_; }
   Bytes bytes(StoredTensor const&) const;  // aligned to nothing
+  void was_read(size_t bytes) const { file_.was_read(bytes); }
 
   /// Elements [first, first + to.size()) of a floating-point array (F16, BF16, F32 or F64), rounded to T where T is
   /// narrower. T is float or double. Throws Fault::content for another dtype.
@@ -95,5 +96,8 @@ void load_tensors(Path const&, std::span<NamedTensor const>, Backend&);
 
 /// Streams a tensor from the backend's memory into the file, a few MiB at a time.
 void write_tensor(SafetensorsWriter&, Tensor, Backend&);
+
+/// And back, from F16, BF16, F32 or F64 to a tensor of f32, f64 or c128; any dtype to its own.
+void read_tensor(SafetensorsFile const&, StoredTensor const&, Tensor to, Backend&);
 
 }  // namespace folio::model

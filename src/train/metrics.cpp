@@ -1,14 +1,20 @@
 #include "train/metrics.h"
 
-#include <sys/resource.h>
-
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 
 namespace folio::train {
 namespace {
+
+double status_bytes(std::string_view key) {  // "VmHWM:     28160 kB"
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(key)) return std::strtod(line.c_str() + key.size(), nullptr) * 1024;
+  return 0;
+}
 
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }  // JSON knows neither NaN nor ∞
 
@@ -32,11 +38,8 @@ Json to_json(EvalReport const& r) {
   return json;
 }
 
-double peak_memory() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return double(usage.ru_maxrss) * 1024;
-}
+double peak_memory() { return status_bytes("VmHWM:"); }  // getrusage would count what was there before exec
+double resident_memory() { return status_bytes("VmRSS:"); }
 
 Curve read_curve(Path const& metrics) {
   Curve curve;

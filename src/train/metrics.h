@@ -29,7 +29,8 @@ struct EvalReport {
 Json to_json(StepReport const&);
 Json to_json(EvalReport const&);
 
-double peak_memory();  // bytes, of this process
+double peak_memory();      // bytes of this process that were resident at once, so far
+double resident_memory();  // now
 
 struct Curve {                                        // read back from a log, for drawing
   std::vector<std::pair<double, double>> train, val;  // (step, loss)

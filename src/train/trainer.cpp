@@ -14,7 +14,7 @@ Trainer::Trainer(Backend& backend, TrainerOptions const& options) : backend_(bac
   for (Arena* a : arenas()) a->allocate(backend);
   lay_out();
   for (Arena* a : {&parameters_.masters, &parameters_.gradients, &m_, &v_}) backend.zero(a->flat(wide(options.dtype)));
-  model::initialise(backend, weights_, options.seed);
+  if (options.initialise) model::initialise(backend, weights_, options.seed);
   StepState state;
   state.seed = options.seed;
   set_state(state);

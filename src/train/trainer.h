@@ -22,7 +22,8 @@ struct TrainerOptions {
   int64_t length = 1;        // T ≤ config.context
   int64_t chunk = 64;        // tokens whose logits exist at once
   model::Recompute recompute = model::Recompute::none;
-  uint64_t seed = 1;  // of initialisation and dropout
+  uint64_t seed = 1;       // of initialisation and dropout
+  bool initialise = true;  // false: the caller fills the weights, from a file
   Decay decay = Decay::matrices;
   AdamW adamw;
   DecideOptions decide;

@@ -1,0 +1,45 @@
+#include "train/memory.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+
+#include "train/metrics.h"
+
+namespace folio::train {
+namespace {
+
+// What training adds outside its arenas, as measured: stacks of threads and the libraries' code as it is first used,
+// and with the size of the model the products' primitives and packed blocks, and what is left over of large pages.
+size_t besides(size_t arenas) { return (size_t{8} << 20) + std::min(size_t{32} << 20, arenas / 8); }
+
+}  // namespace
+
+size_t MemoryPlan::total() const {
+  size_t sum = 0;
+  for (MemoryRole const& role : roles) sum += role.bytes;
+  return sum;
+}
+
+size_t memory_before() {
+  ::malloc_trim(0);
+  return size_t(resident_memory());
+}
+
+MemoryPlan memory_plan(Trainer& trainer, size_t evaluation, size_t before) {
+  MemoryPlan plan;
+  auto const add = [&](std::string const& name, size_t bytes) {
+    if (bytes == 0) return;
+    if (!plan.roles.empty() && plan.roles.back().name == name) plan.roles.back().bytes += bytes;
+    else plan.roles.push_back({name, bytes});
+  };
+  for (Arena const* a : trainer.arenas()) {
+    bool const moments = a->role() == "first moments" || a->role() == "second moments";
+    add(moments ? "optimizer state" : a->role(), a->bytes());
+  }
+  add("evaluation", evaluation);
+  add("program and libraries", before + besides(plan.total()));
+  return plan;
+}
+
+}  // namespace folio::train

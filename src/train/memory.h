@@ -1,0 +1,27 @@
+// What a run will hold in memory, by role, known before its first step.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "train/trainer.h"
+
+namespace folio::train {
+
+struct MemoryRole {
+  std::string name;
+  size_t bytes;
+};
+
+struct MemoryPlan {
+  std::vector<MemoryRole> roles;  // none of 0 bytes
+  size_t total() const;           // the most that the process will have resident at once
+};
+
+/// Gives back what is free again and says what the process holds by now: itself, its libraries, the tokenizer, the
+/// data. Before the trainer is made.
+size_t memory_before();
+
+MemoryPlan memory_plan(Trainer&, size_t evaluation, size_t before);
+
+}  // namespace folio::train
