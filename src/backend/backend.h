@@ -127,7 +127,8 @@ class Backend : public Memory {
   void linear_gelu_backward(Tensor dx, Tensor dpre, Tensor dy, Tensor pre, Tensor x, Affine const&);
 
   // y = x + dropout(branch), x empty: y = dropout(branch). y may be x or branch. dbranch = mask · dy, dbranch
-  // may be dy. At rate 0 and in place there is nothing to do. y, x, dy are wide; branch and dbranch D, or wide too.
+  // may be dy. At rate 0 and in place there is nothing to do. y, x, dy are wide; branch and dbranch D, or wide
+  // too, as branch is where x is empty.
   void dropout_add(Tensor y, Tensor x, Tensor branch, Dropout const&);
   void dropout_backward(Tensor dbranch, Tensor dy, Dropout const&);
 
@@ -218,8 +219,8 @@ class Backend : public Memory {
 /// Naive loops in f32, f64 and complex<f64>: the executable form of the formulas above. New memory is NaN.
 std::unique_ptr<Backend> make_reference_backend();
 
-/// f32 on the processor; `threads` 0 takes default_threads() of info.h. Throws Fault::device where AVX2 or FMA is
-/// missing.
+/// f32 on the processor; `threads` 0 takes every core the process may use (or OMP_NUM_THREADS). Throws Fault::device
+/// where AVX2 or FMA is missing.
 std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
 
 }  // namespace folio

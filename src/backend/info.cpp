@@ -13,7 +13,6 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "core/machine.h"
 
 namespace folio {
 
@@ -50,40 +49,40 @@ Processor look() {
   return p;
 }
 
-constexpr CpuLevel kLevels[] = {CpuLevel::avx2, CpuLevel::avx512, CpuLevel::avx512_bf16, CpuLevel::amx};
+constexpr Level kLevels[] = {Level::avx2, Level::avx512, Level::avx512_bf16, Level::amx};
 
-CpuLevel chosen_level() {
-  CpuLevel const most = processor().level();
+Level chosen_level() {
+  Level const most = processor().level();
   char const* const asked = std::getenv("FOLIO_ISA");
   if (!asked || !*asked) return most;
-  for (CpuLevel const level : kLevels)
+  for (Level const level : kLevels)
     if (name_of(level) == std::string_view(asked)) return std::min(level, most);
   fail(Fault::value, "FOLIO_ISA={}: avx2, avx512, avx512_bf16 or amx expected", asked);
 }
 
 }  // namespace
 
-char const* name_of(CpuLevel level) {
+char const* name_of(Level level) {
   constexpr char const* kNames[] = {"none", "avx2", "avx512", "avx512_bf16", "amx"};
   return kNames[static_cast<int>(level)];
 }
 
-CpuLevel level_in_use() {
-  static CpuLevel const level = chosen_level();
+Level level_in_use() {
+  static Level const level = chosen_level();
   return level;
 }
 
-CpuLevel Processor::level() const {
-  return amx           ? CpuLevel::amx
-         : avx512_bf16 ? CpuLevel::avx512_bf16
-         : avx512      ? CpuLevel::avx512
-         : avx2        ? CpuLevel::avx2
-                       : CpuLevel::none;
+Level Processor::level() const {
+  return amx           ? Level::amx
+         : avx512_bf16 ? Level::avx512_bf16
+         : avx512      ? Level::avx512
+         : avx2        ? Level::avx2
+                       : Level::none;
 }
 
 std::string Processor::levels_text() const {
   std::string text;
-  for (CpuLevel const l : kLevels)
+  for (Level const l : kLevels)
     if (l <= level()) (text += text.empty() ? "" : " ") += name_of(l);
   return text.empty() ? "none that folio uses" : text;
 }
@@ -98,9 +97,6 @@ std::string vendor_libraries() {
   return fmt::format("oneDNN {}.{}.{}", v->major, v->minor, v->patch);
 }
 
-int default_threads() {
-  char const* const asked = std::getenv("OMP_NUM_THREADS");
-  return asked && *asked ? omp_get_max_threads() : std::min(omp_get_max_threads(), look_at_machine().granted_cores());
-}
+int openmp_threads() { return omp_get_max_threads(); }
 
 }  // namespace folio

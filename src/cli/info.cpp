@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "backend/info.h"
 #include "cli/kind.h"
 #include "cli/verbs.h"
 #include "core/error.h"
@@ -150,7 +149,7 @@ void tell_places(bool json) {
   std::vector<Holding> const holdings = {holding(data / "gpt2", "the GPT-2 vocabulary"),
                                          holding(data / "shakespeare", "plays of Shakespeare")};
   if (json) {
-    Json all = {{"data", data.string()}, {"holds", Json::array()}, {"level", name_of(level_in_use())}};
+    Json all = {{"data", data.string()}, {"holds", Json::array()}};
     for (Holding const& h : holdings)
       all["holds"].push_back({{"path", h.name}, {"what", h.words}, {"files", h.files}, {"bytes", h.bytes}});
     return print(dump(all, 2) + '\n');
@@ -163,8 +162,7 @@ void tell_places(bool json) {
   print(out +
         wrapped("Nothing else is kept anywhere: data, runs and models lie where --out puts them. Removing the data "
                 "directory removes all that set-up placed; FOLIO_DATA names another.",
-                0) +
-        fmt::format("This machine computes at the level {}; folio doctor says more.\n", name_of(level_in_use())));
+                0));
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <thread>
 #include <utility>
 
-#include "core/machine.h"
 #include "data/sources.h"
 
 namespace folio::data {
@@ -17,7 +16,7 @@ bool cut_is_safe(text::Tokenizer const& tokenizer) {
 
 DocumentEncoder::DocumentEncoder(text::Tokenizer const& tokenizer, size_t threads)
     : tokenizer_(tokenizer),
-      threads_(threads > 0 ? threads : static_cast<size_t>(look_at_machine().granted_cores())),
+      threads_(threads > 0 ? threads : std::max(1u, std::thread::hardware_concurrency())),
       cuttable_(cut_is_safe(tokenizer)) {}
 
 void DocumentEncoder::begin(ShardWriter& to) {
