@@ -4,8 +4,6 @@
 #include <thread>
 #include <utility>
 
-#include "data/sources.h"
-
 namespace folio::data {
 
 bool cut_is_safe(text::Tokenizer const& tokenizer) {
@@ -17,32 +15,22 @@ bool cut_is_safe(text::Tokenizer const& tokenizer) {
 DocumentEncoder::DocumentEncoder(text::Tokenizer const& tokenizer, size_t threads)
     : tokenizer_(tokenizer),
       threads_(threads > 0 ? threads : std::max(1u, std::thread::hardware_concurrency())),
-      cuttable_(cut_is_safe(tokenizer)) {}
+      cutter_(kPiece, cut_is_safe(tokenizer)) {}
 
 void DocumentEncoder::begin(ShardWriter& to) {
   to_ = &to;
   begins_ = true;
-  searched_ = 0;
 }
 
 void DocumentEncoder::add(std::string_view text) {
-  pending_ += text;
-  if (pending_.size() < kPiece || !cuttable_) return;
-  constexpr size_t kBehind = 4;  // find_cut looks at no more bytes before a place
-  size_t const from = searched_ > kBehind ? searched_ - kBehind : 0;
-  size_t const cut = from + find_cut(std::string_view(pending_).substr(from));
-  if (cut > from && cut >= searched_) put(cut, {});
-  else searched_ = pending_.size();
+  if (auto piece = cutter_.add(text)) put(std::move(*piece), {});
 }
 
-void DocumentEncoder::end(std::optional<int32_t> end_of_text) { put(pending_.size(), end_of_text); }
+void DocumentEncoder::end(std::optional<int32_t> end_of_text) { put(cutter_.rest(), end_of_text); }
 
-void DocumentEncoder::put(size_t bytes, std::optional<int32_t> after) {
-  std::string rest = pending_.substr(bytes);
-  pending_.resize(bytes);
-  job_.push_back({to_, std::exchange(pending_, std::move(rest)), std::exchange(begins_, false), after});
-  searched_ = 0;
-  job_bytes_ += bytes;
+void DocumentEncoder::put(std::string piece, std::optional<int32_t> after) {
+  job_bytes_ += piece.size();
+  job_.push_back({to_, std::move(piece), std::exchange(begins_, false), after});
   if (job_bytes_ >= kPiece || job_.size() >= kPiece / 64) launch();
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/cutter.h"
 #include "data/shard.h"
 #include "text/tokenizer.h"
 
@@ -38,16 +39,14 @@ class DocumentEncoder {
   };
   using Job = std::vector<Item>;
 
-  void put(size_t bytes, std::optional<int32_t> after);  // that much of what is pending
+  void put(std::string piece, std::optional<int32_t> after);
   void launch();
   void write_first();
 
   text::Tokenizer const& tokenizer_;
   size_t threads_;
-  bool cuttable_;
+  Cutter cutter_;
   ShardWriter* to_ = nullptr;
-  std::string pending_;
-  size_t searched_ = 0;  // bytes of pending_ that have no place to cut
   bool begins_ = false;
   Job job_;  // being gathered
   size_t job_bytes_ = 0;
