@@ -47,9 +47,10 @@ class BpeTokenizer final : public Tokenizer {
 /// Finds the added tokens of a text one after the other: the leftmost, of those the longest.
 class AddedFinder {
  public:
-  AddedFinder(std::string_view bytes, std::vector<AddedToken> const& added, bool specials) : bytes_(bytes) {
+  AddedFinder(std::string_view bytes, std::vector<AddedToken> const& added, bool specials, bool second)
+      : bytes_(bytes) {
     for (auto const& a : added)
-      if (specials || !a.special) next_.push_back({&a, bytes.find(a.text)});
+      if ((specials || !a.special) && a.second == second) next_.push_back({&a, bytes.find(a.text)});
   }
   struct Found {
     size_t at;  // npos: none
@@ -75,15 +76,21 @@ std::vector<int32_t> BpeTokenizer::encode(std::string_view bytes, Specials speci
   ids.reserve(bytes.size() / 4 + 16);
   WordCache cache(bytes.size());
   Merges::Work work;
-  AddedFinder added(bytes, added_, specials == Specials::as_token);
-  for (size_t start = 0;;) {
-    auto const found = added.from(start);
-    auto const end = std::min(found.at, bytes.size());
-    encode_words(bytes.substr(start, end - start), ids, cache, work);
-    if (!found.token) return ids;
-    ids.push_back(found.token->id);
-    start = end + found.token->text.size();
-  }
+  auto const split = [&](std::string_view part, bool second, auto const& between) {
+    AddedFinder added(part, added_, specials == Specials::as_token, second);
+    for (size_t start = 0;;) {
+      auto const found = added.from(start);
+      auto const end = std::min(found.at, part.size());
+      between(part.substr(start, end - start));
+      if (!found.token) return;
+      ids.push_back(found.token->id);
+      start = end + found.token->text.size();
+    }
+  };
+  split(bytes, false, [&](std::string_view part) {
+    split(part, true, [&](std::string_view words) { encode_words(words, ids, cache, work); });
+  });
+  return ids;
 }
 
 void BpeTokenizer::encode_words(std::string_view bytes, std::vector<int32_t>& ids, WordCache& cache,

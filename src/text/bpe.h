@@ -14,7 +14,8 @@ namespace folio::text {
 struct AddedToken {  // found in a text before it is cut into words
   int32_t id;
   std::string text;
-  bool special;  // found only where the caller allows special tokens
+  bool special;         // found only where the caller allows special tokens
+  bool second = false;  // found in what the others leave; Hugging Face's "normalized"
 };
 
 struct BpeParts {

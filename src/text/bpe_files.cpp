@@ -16,8 +16,8 @@ std::string vocabulary_json(std::vector<std::string> const& spelled) {
 }
 
 Json added_json(AddedToken const& a) {
-  return {{"id", a.id},      {"content", a.text},        {"single_word", false}, {"lstrip", false},
-          {"rstrip", false}, {"normalized", !a.special}, {"special", a.special}};
+  return {{"id", a.id},      {"content", a.text},      {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", a.second}, {"special", a.special}};
 }
 
 }  // namespace
@@ -27,11 +27,14 @@ std::vector<Attachment> bpe_files(TokenBytes const& tokens, std::span<Merge cons
   std::vector<std::string> spelled;
   for (int32_t id = 0; id < tokens.size(); ++id) spelled.push_back(to_letters(tokens.at(id)));
   bool has_end = false;
+  Json others = Json::array();  // special tokens that transformers has no name for
   Json added_list = Json::array();
   for (auto const& a : added) {
     spelled[a.id] = a.text;
     added_list.push_back(added_json(a));
-    has_end = has_end || (a.special && a.text == kEndOfText);
+    if (!a.special) continue;
+    if (a.text == kEndOfText) has_end = true;
+    else others.push_back(a.text);
   }
   auto const vocabulary = vocabulary_json(spelled);
 
@@ -58,6 +61,7 @@ std::vector<Attachment> bpe_files(TokenBytes const& tokens, std::span<Merge cons
                  {"add_prefix_space", false},
                  {"clean_up_tokenization_spaces", false}};
   if (has_end) config["bos_token"] = config["eos_token"] = config["unk_token"] = kEndOfText;
+  if (!others.empty()) config["additional_special_tokens"] = others;
   return {{"vocab.json", vocabulary + "\n"},
           {"merges.txt", "#version: 0.2\n" + lines},
           {"tokenizer.json", json},

@@ -39,8 +39,9 @@ class Reader {
       else
         check(id == known->second, Fault::content, "{}: the added token {} has another id in the vocabulary", origin_,
               visible(text));
+      auto const special = find_bool(a, "special", origin_).value_or(false);
       parts_.added.push_back(
-          {static_cast<int32_t>(ids_.at(text)), text, find_bool(a, "special", origin_).value_or(false)});
+          {static_cast<int32_t>(ids_.at(text)), text, special, find_bool(a, "normalized", origin_).value_or(!special)});
     }
   }
 

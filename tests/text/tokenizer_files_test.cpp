@@ -106,6 +106,50 @@ TEST_F(Files, AddedTokensAreFoundLeftmostThenLongest) {
   EXPECT_EQ(read->token(262), "[x y]");
 }
 
+TEST_F(Files, AddedTokensMayLieInsideTheVocabularyOrBehindIt) {
+  auto json = small_json();
+  auto const added = [](int64_t id, std::string const& text, bool special, bool normalized) {
+    return Json{{"id", id}, {"content", text}, {"special", special}, {"normalized", normalized}};
+  };
+  json["added_tokens"].push_back(added(257, "abc", false, true));  // an id of the vocabulary
+  json["added_tokens"].push_back(added(260, "<|user|>", true, false));
+  json["added_tokens"].push_back(added(262, "bca", false, false));
+  json["added_tokens"].push_back(added(261, "\n ", true, false));
+  put(json);
+  for (int i = 0; i < 2; ++i) {  // as it was, then as folio writes it
+    auto const t = load_tokenizer(directory());
+    EXPECT_EQ(t->vocab(), 263);
+    EXPECT_EQ(t->encode("<|user|>\n a", Specials::as_token), (Ids{260, 261, 'a'}));
+    EXPECT_EQ(t->encode("\n a"), (Ids{'\n', 258}));
+    EXPECT_EQ(t->encode("xabc"), (Ids{'x', 257}));
+    EXPECT_EQ(t->encode("xabca"), (Ids{'x', 'a', 262})) << "one that is normalized is found in what the others leave";
+    EXPECT_EQ(t->token(261), "\n ");
+    EXPECT_EQ(t->decode(Ids{257, 260, 262, 261}), "abc<|user|>bca\n ");
+    write(*t);
+  }
+}
+
+TEST_F(Files, MergesInAnyOrderAreAppliedByRank) {
+  auto json = small_json();
+  json["model"]["merges"] = {"ab c", "Ġ a", "a b"};
+  put(json);
+  EXPECT_EQ(load_tokenizer(directory())->encode("abc abc"), (Ids{257, 258, 'b', 'c'}));
+}
+
+TEST_F(Files, ThatAreEnormousAreRefusedUnread) {
+  auto const path = folder / "tokenizer.json";
+  write_file(path, "{");
+  std::filesystem::resize_file(path, uint64_t{1} << 40);  // sparse
+  expect_fault(Fault::content, {"tokenizer.json"}, [&] { load_tokenizer(directory()); });
+  std::filesystem::remove(path);
+  write_file(folder / "vocab.json", "{");
+  write_file(folder / "merges.txt", "");
+  std::filesystem::resize_file(folder / "vocab.json", uint64_t{1} << 40);
+  expect_fault(Fault::content, {"vocab.json"}, [&] { load_tokenizer(directory()); });
+  write_file(path, std::string(200'000, '['));
+  expect_fault(Fault::content, {"tokenizer.json"}, [&] { load_tokenizer(directory()); });
+}
+
 TEST_F(Files, Gpt2IsKnownByItsContentWhereverItLies) {
   FOLIO_NEEDS_GPT2();
   auto const gpt2 = load_tokenizer("gpt2");
@@ -185,6 +229,9 @@ TEST_F(Files, WithWrongAddedTokensAreRefused) {
   refuses("same id", [&](Json& j) { j["added_tokens"].push_back(added(3, "<x>")); });
   refuses("is empty", [&](Json& j) { j["added_tokens"].push_back(added(260, "")); });
   refuses("two added tokens", [&](Json& j) { j["added_tokens"].push_back(added(259, "<|endoftext|>")); });
+  refuses("must be 0 … 260", [&](Json& j) { j["added_tokens"].push_back(added(-1, "<x>")); });
+  refuses("must be 0 … 260", [&](Json& j) { j["added_tokens"].push_back(added(int64_t{1} << 40, "<x>")); });
+  refuses("the same id 259", [&](Json& j) { j["added_tokens"] = {added(259, "<x>"), added(260, "<y>")}; });
   refuses("lstrip", [&](Json& j) { j["added_tokens"][0]["lstrip"] = true; });
 }
 
