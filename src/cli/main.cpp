@@ -22,6 +22,7 @@ std::vector<Verb> const& verbs() {
       {"generate", "text from a model", generate},
       {"tokenize", "turn text into token ids", tokenize},
       {"detokenize", "turn token ids into text", detokenize},
+      {"tokenizer", "train a byte-level BPE tokenizer on texts", tokenizer},
       {"prepare", "turn text into token shards, divided into train and val", prepare},
       {"eval", "loss, perplexity and bits per byte of a model on data", eval},
       {"inspect", "a model's shape, tensors and parameters by part", inspect},

@@ -7,6 +7,7 @@ namespace folio::cli {
 
 int tokenize(Arguments const&);
 int detokenize(Arguments const&);
+int tokenizer(Arguments const&);
 int train(Arguments const&);
 int generate(Arguments const&);
 int prepare(Arguments const&);
