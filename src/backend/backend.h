@@ -218,8 +218,8 @@ class Backend : public Memory {
 /// Naive loops in f32, f64 and complex<f64>: the executable form of the formulas above. New memory is NaN.
 std::unique_ptr<Backend> make_reference_backend();
 
-/// f32 on the processor; `threads` 0 takes every core the process may use (or OMP_NUM_THREADS). Throws Fault::device
-/// where AVX2 or FMA is missing.
+/// f32 on the processor; `threads` 0 takes default_threads() of info.h. Throws Fault::device where AVX2 or FMA is
+/// missing.
 std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
 
 }  // namespace folio

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/machine.h"
 
 namespace folio {
 
@@ -49,40 +50,40 @@ Processor look() {
   return p;
 }
 
-constexpr Level kLevels[] = {Level::avx2, Level::avx512, Level::avx512_bf16, Level::amx};
+constexpr CpuLevel kLevels[] = {CpuLevel::avx2, CpuLevel::avx512, CpuLevel::avx512_bf16, CpuLevel::amx};
 
-Level chosen_level() {
-  Level const most = processor().level();
+CpuLevel chosen_level() {
+  CpuLevel const most = processor().level();
   char const* const asked = std::getenv("FOLIO_ISA");
   if (!asked || !*asked) return most;
-  for (Level const level : kLevels)
+  for (CpuLevel const level : kLevels)
     if (name_of(level) == std::string_view(asked)) return std::min(level, most);
   fail(Fault::value, "FOLIO_ISA={}: avx2, avx512, avx512_bf16 or amx expected", asked);
 }
 
 }  // namespace
 
-char const* name_of(Level level) {
+char const* name_of(CpuLevel level) {
   constexpr char const* kNames[] = {"none", "avx2", "avx512", "avx512_bf16", "amx"};
   return kNames[static_cast<int>(level)];
 }
 
-Level level_in_use() {
-  static Level const level = chosen_level();
+CpuLevel level_in_use() {
+  static CpuLevel const level = chosen_level();
   return level;
 }
 
-Level Processor::level() const {
-  return amx           ? Level::amx
-         : avx512_bf16 ? Level::avx512_bf16
-         : avx512      ? Level::avx512
-         : avx2        ? Level::avx2
-                       : Level::none;
+CpuLevel Processor::level() const {
+  return amx           ? CpuLevel::amx
+         : avx512_bf16 ? CpuLevel::avx512_bf16
+         : avx512      ? CpuLevel::avx512
+         : avx2        ? CpuLevel::avx2
+                       : CpuLevel::none;
 }
 
 std::string Processor::levels_text() const {
   std::string text;
-  for (Level const l : kLevels)
+  for (CpuLevel const l : kLevels)
     if (l <= level()) (text += text.empty() ? "" : " ") += name_of(l);
   return text.empty() ? "none that folio uses" : text;
 }
@@ -97,6 +98,9 @@ std::string vendor_libraries() {
   return fmt::format("oneDNN {}.{}.{}", v->major, v->minor, v->patch);
 }
 
-int openmp_threads() { return omp_get_max_threads(); }
+int default_threads() {
+  char const* const asked = std::getenv("OMP_NUM_THREADS");
+  return asked && *asked ? omp_get_max_threads() : std::min(omp_get_max_threads(), look_at_machine().granted_cores());
+}
 
 }  // namespace folio

@@ -24,7 +24,7 @@ double best_seconds(int threads, F f) {  // f(thread), all at once; the best of 
   return best;
 }
 
-int count_of(int threads) { return threads > 0 ? threads : openmp_threads(); }
+int count_of(int threads) { return threads > 0 ? threads : default_threads(); }
 
 }  // namespace
 

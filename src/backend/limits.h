@@ -10,7 +10,7 @@ namespace folio {
 struct MatrixPeak {  // operations a second, all threads: independent multiply-adds that never leave the registers
   double f32 = 0;
   double bf16 = 0;  // of pairs of bf16, summed in f32; 0 where the level has no such instruction
-  Level level{};
+  CpuLevel level{};
 };
 MatrixPeak measure_matrix_peak(int threads);
 

@@ -13,7 +13,7 @@ Fields BackendChoice::fields() {
       {"dtype", &dtype, "type to compute in", {.choices = {"f32"}}, group},
       {"threads",
        &threads,
-       "processor threads; 0: every core that the process may use",
+       "processor threads; 0: every core that the process may keep busy",
        {.min = 0, .max = 1024},
        group},
   };
@@ -27,8 +27,8 @@ std::map<std::string, std::string> what_bits_depend_on(BackendChoice const& choi
   return {{"build", version_line()},
           {"device", choice.device},
           {"dtype", choice.dtype},
-          {"level", choice.device == "cpu" ? name_of(level_in_use()) : "none"},
-          {"threads", std::to_string(choice.threads > 0 ? int(choice.threads) : openmp_threads())},
+          {"instruction set", choice.device == "cpu" ? name_of(level_in_use()) : "none"},
+          {"threads", std::to_string(choice.threads > 0 ? int(choice.threads) : default_threads())},
           {"libraries", vendor_libraries()}};
 }
 

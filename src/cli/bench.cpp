@@ -97,13 +97,14 @@ int bench(Arguments const& arguments) {
     print(dump({{"folio", version_line()},
                 {"processor", processor().model},
                 {"instruction_sets", processor().levels_text()},
-                {"threads", o.backend.threads > 0 ? o.backend.threads : openmp_threads()},
+                {"level", name_of(level_in_use())},
+                {"threads", o.backend.threads > 0 ? o.backend.threads : default_threads()},
                 {"libraries", vendor_libraries()},
                 {"rows", as_json(rows)}},
                2) +
           "\n");
   } else {
-    print(fmt::format("{}, {}\n", processor().model, processor().levels_text()) + as_table(rows));
+    print(fmt::format("{}, level {}\n", processor().model, name_of(level_in_use())) + as_table(rows));
   }
   return 0;
 }

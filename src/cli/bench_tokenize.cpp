@@ -11,6 +11,7 @@
 #include "cli/bench.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/machine.h"
 #include "core/paths.h"
 #include "text/tokenizer.h"
 
@@ -70,7 +71,7 @@ std::vector<BenchRow> bench_tokenize(BenchOptions const& o) {
   auto const ids = tokenizer->encode(text.bytes);
   check(tokenizer->decode(ids) == text.bytes, "bench tokenize: decoding did not give the text back");
   size_t const all = o.backend.threads > 0 ? static_cast<size_t>(o.backend.threads)
-                                           : std::max(1u, std::thread::hardware_concurrency());
+                                           : static_cast<size_t>(look_at_machine().granted_cores());
   std::vector<BenchRow> rows;
   auto const measure = [&](std::string const& what, size_t threads, std::function<void()> const& work) {
     auto const seconds = median_seconds(o.repeat, threads, work);

@@ -1,13 +1,15 @@
 // folio doctor: what this machine offers and what is missing, a line each. A warning leaves folio able to do its main
 // job; something broken does not, and gives exit code 1.
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "backend/info.h"
-#include "cli/machine.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/json.h"
+#include "core/machine.h"
 #include "core/paths.h"
 #include "core/progress.h"
 #include "text/tokenizer.h"
@@ -35,31 +37,29 @@ void cores(Findings& out, Machine const& m) {
   if (m.core_quota) values["quota"] = *m.core_quota;
   out.push_back({State::ok, "cores", words, values});
 
-  int const threads = openmp_threads();
-  double const most = std::min<double>(m.usable_cores, m.core_quota.value_or(m.usable_cores));
-  bool const many = threads > most + 0.5;
+  int const threads = default_threads(), granted = m.granted_cores();
+  bool const many = threads > granted;
   out.push_back({many ? State::warning : State::ok,
                  "threads",
-                 many ? fmt::format("{} by OpenMP, more than the {:.1f} cores granted: give --threads {} or set "
-                                    "OMP_NUM_THREADS",
-                                    threads, most, std::max(1, static_cast<int>(most)))
-                      : fmt::format("{} by OpenMP", threads),
-                 {{"openmp", threads}}});
+                 many ? fmt::format("{} by OMP_NUM_THREADS, more than the cores granted: give --threads {} or unset it",
+                                    threads, granted)
+                      : fmt::format("{} unless --threads says otherwise", threads),
+                 {{"default", threads}}});
 }
 
 void memory(Findings& out, Machine const& m) {
   std::string words = fmt::format("{}, {} free", format_bytes(static_cast<double>(m.memory)),
                                   format_bytes(static_cast<double>(m.free_memory)));
   Json values = {{"bytes", m.memory}, {"free", m.free_memory}};
-  uint64_t free = m.free_memory;
   if (m.memory_limit) {
     uint64_t const used = m.memory_in_limit.value_or(0);
-    free = std::min(free, *m.memory_limit - std::min(used, *m.memory_limit));
     words += fmt::format(", a container's limit of {} ({} used)", format_bytes(static_cast<double>(*m.memory_limit)),
                          format_bytes(static_cast<double>(used)));
     values["limit"] = *m.memory_limit;
     values["used_of_limit"] = used;
   }
+  uint64_t const free = m.available_memory;
+  if (free != UINT64_MAX) values["available"] = free;
   constexpr uint64_t kLittle = uint64_t{1} << 30;
   if (free < kLittle) words += "; under 1 GiB is left: small models only";
   out.push_back({free < kLittle ? State::warning : State::ok, "memory", words, values});
@@ -67,12 +67,22 @@ void memory(Findings& out, Machine const& m) {
 
 void processor(Findings& out) {
   Processor const& c = folio::processor();
+  CpuLevel const level = level_in_use();
+  char const* const asked = std::getenv("FOLIO_ISA");
   Json const values = {
       {"model", c.model}, {"avx2", c.avx2}, {"avx512", c.avx512}, {"avx512_bf16", c.avx512_bf16}, {"amx", c.amx}};
-  out.push_back(c.avx2 ? Finding{State::ok, "processor", c.model + ": " + c.levels_text(), values}
-                       : Finding{State::broken, "processor",
-                                 c.model + ": no AVX2 and FMA, which the CPU backend needs: use --device reference",
-                                 values});
+  if (level == CpuLevel::none) {
+    out.push_back({State::broken, "processor",
+                   c.model + ": no AVX2 and FMA, which the CPU backend needs: use --device reference", values});
+    return;
+  }
+  out.push_back({State::ok, "processor", c.model + ": " + c.levels_text(), values});
+  std::string words = fmt::format("{} in use", name_of(level));
+  bool const lacks = asked && *asked && name_of(level) != std::string_view(asked);
+  if (lacks) words = fmt::format("FOLIO_ISA={}, which this processor lacks: {}", asked, words);
+  else if (level < c.level())
+    words += fmt::format(", by FOLIO_ISA; {} is this processor's highest", name_of(c.level()));
+  out.push_back({lacks ? State::warning : State::ok, "level", words, {{"level", name_of(level)}}});
 }
 
 constexpr char const* kGetData = "run scripts/get-data, which places them there";

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "backend/info.h"
 #include "cli/kind.h"
 #include "cli/verbs.h"
 #include "core/error.h"
@@ -149,7 +150,7 @@ void tell_places(bool json) {
   std::vector<Holding> const holdings = {holding(data / "gpt2", "the GPT-2 vocabulary"),
                                          holding(data / "shakespeare", "plays of Shakespeare")};
   if (json) {
-    Json all = {{"data", data.string()}, {"holds", Json::array()}};
+    Json all = {{"data", data.string()}, {"holds", Json::array()}, {"level", name_of(level_in_use())}};
     for (Holding const& h : holdings)
       all["holds"].push_back({{"path", h.name}, {"what", h.words}, {"files", h.files}, {"bytes", h.bytes}});
     return print(dump(all, 2) + '\n');
@@ -162,7 +163,8 @@ void tell_places(bool json) {
   print(out +
         wrapped("Nothing else is kept anywhere: data, runs and models lie where --out puts them. Removing the data "
                 "directory removes all that set-up placed; FOLIO_DATA names another.",
-                0));
+                0) +
+        fmt::format("This machine computes at the level {}; folio doctor says more.\n", name_of(level_in_use())));
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include "core/machine.h"
+
 namespace folio::data {
 
 bool cut_is_safe(text::Tokenizer const& tokenizer) {
@@ -14,7 +16,7 @@ bool cut_is_safe(text::Tokenizer const& tokenizer) {
 
 DocumentEncoder::DocumentEncoder(text::Tokenizer const& tokenizer, size_t threads)
     : tokenizer_(tokenizer),
-      threads_(threads > 0 ? threads : std::max(1u, std::thread::hardware_concurrency())),
+      threads_(threads > 0 ? threads : static_cast<size_t>(look_at_machine().granted_cores())),
       cutter_(kPiece, cut_is_safe(tokenizer)) {}
 
 void DocumentEncoder::begin(ShardWriter& to) {

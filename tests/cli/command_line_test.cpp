@@ -1,6 +1,7 @@
 // The program as a person or a script meets it: exit codes, what goes to stdout and what to stderr, help, suggestions.
 #include <nlohmann/json.hpp>
 
+#include "backend/info.h"
 #include "core/json.h"
 #include "tests/support/files.h"
 #include "tests/support/program.h"
@@ -201,6 +202,27 @@ TEST(Info, WithoutAPathTellsWhereThingsAreKept) {
   EXPECT_EQ(parse_json(home.out, "info")["data"], "/h/.local/share/folio");
   expect_refusal(run({"info"}, {.set = {{"FOLIO_DATA", ""}, {"XDG_DATA_HOME", ""}, {"HOME", ""}}}), 66,
                  {"HOME", "FOLIO_DATA"});
+}
+
+TEST(Doctor, SaysTheLevelInUseAndRefusesOneThatThereIsNot) {
+  ScratchFolder const folder;
+  auto const level_of = [&](std::string const& asked) {
+    Ended const told =
+        run({"doctor", "--json"}, {.set = {{"FOLIO_DATA", folder.path().string()}, {"FOLIO_ISA", asked}}});
+    EXPECT_EQ(told.code, 0);
+    Json const report = parse_json(told.out, "doctor");
+    for (Json const& check : report["checks"])
+      if (check["name"] == "level") return check;
+    return Json();
+  };
+  std::string const highest = name_of(processor().level());
+  EXPECT_EQ(level_of("")["level"], highest);
+  EXPECT_EQ(level_of("avx2")["level"], "avx2");
+  EXPECT_EQ(level_of("avx2")["state"], "ok");
+  EXPECT_EQ(level_of("amx")["level"], highest);  // what the machine lacks caps at what there is, and says so
+  EXPECT_EQ(level_of("amx")["state"], highest == "amx" ? "ok" : "warning");
+  for (std::string const verb : {"doctor", "info"})
+    expect_refusal(run({verb}, {.set = {{"FOLIO_ISA", "avx9"}}}), 78, {"FOLIO_ISA=avx9", "avx512_bf16"});
 }
 
 TEST(Doctor, SaysWhatIsMissingAndFailsOnWhatIsBroken) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "backend/info.h"
 #include "core/json.h"
 #include "tests/support/program.h"
 #include "tests/support/scratch_folder.h"
@@ -135,6 +136,17 @@ TEST_F(Train, StoppedAtAnyStepAndResumedItIsTheUninterruptedRunBitForBit) {
     EXPECT_NE(resumed.err.find("resumed from step " + stop), std::string::npos) << resumed.err;
     expect_same_run("whole", "stop" + stop);
   }
+}
+
+TEST_F(Train, ResumedAtAnotherLevelItSaysThatTheBitsChange) {
+  if (processor().level() <= CpuLevel::avx2) GTEST_SKIP() << "this machine has no second level";
+  ASSERT_EQ(run(command("levels", {"--stop-after", "3"})).code, 75);
+  Ended const resumed =
+      run({"train", "--out", at("levels"), "--resume", "--steps", "5"}, {.set = {{"FOLIO_ISA", "avx2"}}});
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find(std::string("instruction set was ") + name_of(processor().level()) + " and is now avx2"),
+            std::string::npos)
+      << resumed.err;
 }
 
 TEST_F(Train, StoppedInManyPiecesWithRandomWindowsAndAccumulation) {

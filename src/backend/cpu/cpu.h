@@ -20,7 +20,7 @@ inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; 
 
 class Cpu final : public Backend {
  public:
-  Cpu(Level, int threads);
+  Cpu(CpuLevel, int threads);
   void* acquire(size_t bytes) override;
   void release(void*) noexcept override;
   size_t scratch_bytes(Limits const&) const override;
@@ -105,6 +105,6 @@ DropoutKey key_of(Dropout const&);
 inline int64_t row_of(int64_t V) { return round_up(V, 16) + 16; }  // floats from one row of logits to the next
 
 /// The kernels of a level that the processor has.
-KernelTable table_of(Level);
+KernelTable table_of(CpuLevel);
 
 }  // namespace folio::cpu

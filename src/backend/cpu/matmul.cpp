@@ -29,11 +29,11 @@ Dnnl::desc layout(int64_t rows, int64_t columns, int64_t ld, bool transposed) {
   return {{rows, columns}, Dnnl::data_type::f32, transposed ? Dnnl::dims{1, ld} : Dnnl::dims{ld, 1}};
 }
 
-bool cap(Level level) {
-  dnnl_cpu_isa_t const most = level == Level::avx2          ? dnnl_cpu_isa_avx2
-                              : level == Level::avx512      ? dnnl_cpu_isa_avx512_core
-                              : level == Level::avx512_bf16 ? dnnl_cpu_isa_avx512_core_bf16
-                                                            : dnnl_cpu_isa_avx512_core_amx;
+bool cap(CpuLevel level) {
+  dnnl_cpu_isa_t const most = level == CpuLevel::avx2          ? dnnl_cpu_isa_avx2
+                              : level == CpuLevel::avx512      ? dnnl_cpu_isa_avx512_core
+                              : level == CpuLevel::avx512_bf16 ? dnnl_cpu_isa_avx512_core_bf16
+                                                               : dnnl_cpu_isa_avx512_core_amx;
   return dnnl_set_max_cpu_isa(most) == dnnl_success || level == processor().level();
 }
 
@@ -70,7 +70,7 @@ struct Matmul::Primitives {
   }
 };
 
-Matmul::Matmul(Level level, int threads) : threads_(threads) {
+Matmul::Matmul(CpuLevel level, int threads) : threads_(threads) {
   static bool const capped = cap(level);  // before the first use
   check(capped, Fault::failed, "oneDNN cannot be held to FOLIO_ISA={}: it was used before", name_of(level));
   primitives_ = std::make_unique<Primitives>();

@@ -19,7 +19,7 @@ struct Matrix {  // row-major; `transposed`: the product takes its transpose
 
 class Matmul {
  public:
-  Matmul(Level, int threads);  // the first one of a process caps oneDNN at its level
+  Matmul(CpuLevel, int threads);  // the first one of a process caps oneDNN at its level
   ~Matmul();
 
   /// c (M, N) = a (M, K) · b (K, N) + bias (N), which may be null.

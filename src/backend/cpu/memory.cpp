@@ -3,58 +3,47 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 
 #include "backend/cpu/cpu.h"
+#include "core/machine.h"
 
 namespace folio::cpu {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
 
-size_t available_memory() {  // what the system can give without swapping; unknown: no limit
-  std::ifstream file("/proc/meminfo");
-  for (std::string key, unit; file >> key;) {
-    size_t kib = 0;
-    if (!(file >> kib)) break;
-    if (key == "MemAvailable:") return kib << 10;
-    std::getline(file, unit);
-  }
-  return SIZE_MAX;
-}
-
 }  // namespace
 
-KernelTable table_of(Level level) {
+KernelTable table_of(CpuLevel level) {
   KernelTable table;
   switch (level) {
-    case Level::none:
+    case CpuLevel::none:
       fail(Fault::device, "there are no kernels for a processor without AVX2 and FMA");
-    case Level::avx2:
+    case CpuLevel::avx2:
       avx2::fill(table);
       break;
-    case Level::avx512:
+    case CpuLevel::avx512:
       avx512::fill(table);
       break;
-    case Level::avx512_bf16:
-    case Level::amx:
+    case CpuLevel::avx512_bf16:
+    case CpuLevel::amx:
       avx512_bf16::fill(table);
       break;
   }
   return table;
 }
 
-Cpu::Cpu(Level level, int threads)
+Cpu::Cpu(CpuLevel level, int threads)
     : table_(table_of(level)),
-      threads_(threads > 0 ? threads : openmp_threads()),
+      threads_(threads > 0 ? threads : default_threads()),
       poison_(std::getenv("FOLIO_POISON_MEMORY") != nullptr),
       matmul_(level, threads_) {}
 
 void* Cpu::acquire(size_t bytes) {
   size_t const align = bytes >= 2 * kHugePage ? kHugePage : Arena::kAlign;
   size_t const whole = (bytes + align - 1) / align * align,
-               available = whole < kHugePage ? SIZE_MAX : available_memory();
-  // The system promises more than it has and kills who touches it, so ask before.
+               available = whole < kHugePage ? SIZE_MAX : look_at_machine().available_memory;
+  // The system promises more than it or the container has and kills who touches it, so ask before.
   void* const p = whole <= available ? std::aligned_alloc(align, whole) : nullptr;
   constexpr double kMiB = 1 << 20;
   check(p, Fault::memory, "out of memory: {:.1f} MiB asked for{}", double(bytes) / kMiB,
@@ -92,8 +81,8 @@ void Cpu::do_zero(Tensor t) {
 
 namespace folio {
 std::unique_ptr<Backend> make_cpu_backend(int threads) {
-  Level const level = level_in_use();
-  check(level != Level::none, Fault::device,
+  CpuLevel const level = level_in_use();
+  check(level != CpuLevel::none, Fault::device,
         "the cpu backend needs a processor with AVX2 and FMA, and this one has neither or one of them only: use "
         "--device reference");
   check(threads >= 0, Fault::value, "threads {}: 0 (all cores) or more expected", threads);

@@ -1,10 +1,9 @@
 // What a container grants, read from control groups of both versions as the kernel lays them out.
-#include "cli/machine.h"
+#include "core/machine.h"
 
 #include "tests/support/files.h"
 
 using namespace folio;
-using namespace folio::cli;
 using folio::test::ScratchFolder;
 
 namespace {
@@ -64,4 +63,41 @@ TEST(Machine, VersionOneAndNoLimitInIt) {
   Machine const m = look_at_machine(system.path());
   EXPECT_EQ(m.core_quota, 0.5);
   EXPECT_FALSE(m.memory_limit.has_value());
+}
+
+TEST(Machine, GrantsTheQuotaInWholeCoresAndAtLeastOne) {
+  Machine m;
+  m.usable_cores = 8;
+  EXPECT_EQ(m.granted_cores(), 8);
+  for (auto const& [quota, cores] : {std::pair{0.2, 1}, {1.0, 1}, {1.4, 1}, {1.5, 2}, {2.4, 2}, {7.6, 8}, {64.0, 8}}) {
+    m.core_quota = quota;
+    EXPECT_EQ(m.granted_cores(), cores) << quota;
+  }
+}
+
+TEST(Machine, AvailableMemoryIsTheLeastOfTheSystemsAndOfEveryGroups) {
+  System const system;
+  EXPECT_EQ(look_at_machine(system.path()).available_memory, uint64_t{8192000} * 1024);
+  system.put("proc/self/cgroup", "0::/box/inner\n");
+  system.put("sys/fs/cgroup/box/inner/memory.max", "2000000000\n");  // the tightest limit
+  system.put("sys/fs/cgroup/box/inner/memory.current", "500000000\n");
+  system.put("sys/fs/cgroup/box/memory.max", "4000000000\n");  // the least left
+  system.put("sys/fs/cgroup/box/memory.current", "3600000000\n");
+  system.put("sys/fs/cgroup/box/memory.stat",
+             "anon 1\nfile 300000000\ninactive_file 150000000\nactive_file 50000000\n");
+  Machine const m = look_at_machine(system.path());
+  EXPECT_EQ(m.available_memory, 600000000u);  // cached files are given back
+  EXPECT_EQ(m.memory_limit, 2000000000u);
+  system.put("sys/fs/cgroup/box/memory.current", "5000000000\n");  // beyond the limit already
+  EXPECT_EQ(look_at_machine(system.path()).available_memory, 0u);
+}
+
+TEST(Machine, AvailableMemoryOfVersionOne) {
+  System const system;
+  system.put("proc/self/cgroup", "5:memory:/docker/x\n");
+  system.put("sys/fs/cgroup/memory/memory.limit_in_bytes", "1000000000\n");  // the container sees its group as the root
+  system.put("sys/fs/cgroup/memory/memory.usage_in_bytes", "300000000\n");
+  system.put("sys/fs/cgroup/memory/memory.stat",
+             "inactive_file 7\ntotal_inactive_file 100000000\ntotal_active_file 0\n");
+  EXPECT_EQ(look_at_machine(system.path()).available_memory, 800000000u);
 }

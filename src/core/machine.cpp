@@ -1,10 +1,11 @@
-#include "cli/machine.h"
+#include "core/machine.h"
 
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -12,7 +13,7 @@
 
 #include "core/file.h"
 
-namespace folio::cli {
+namespace folio {
 
 namespace {
 
@@ -28,6 +29,15 @@ std::optional<uint64_t> number(std::string const& text) {
   auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end == text.data()) return {};
   return value;
+}
+
+/// The sum of those values of lines "name value" whose name is one of `names`.
+uint64_t named_sum(Path const& path, std::vector<std::string> const& names) {
+  uint64_t sum = 0, value = 0;
+  std::ifstream in(path);
+  for (std::string name; in >> name >> value;)
+    if (std::ranges::find(names, name) != names.end()) sum += value;
+  return sum;
 }
 
 /// This process' control groups and those above them, innermost first; a limit may stand on any.
@@ -66,16 +76,20 @@ std::optional<double> core_quota(Path const& root) {
 }
 
 void look_at_limit(Machine& machine, Path const& root) {
-  auto const keep = [&](Path const& limit_file, Path const& use_file) {
-    auto const limit = number(first_line(limit_file));
+  // The names of what is cached of files, in memory.stat: given back before the limit refuses.
+  auto const keep = [&](Path const& group, char const* limit_file, char const* use_file, std::string const& cached) {
+    auto const limit = number(first_line(group / limit_file));
     if (!limit || *limit >= std::max(machine.memory, uint64_t{1})) return;  // "max", or more than there is
+    auto const used = number(first_line(group / use_file));
+    uint64_t const cache = named_sum(group / "memory.stat", {cached + "inactive_file", cached + "active_file"});
+    uint64_t const held = used.value_or(0) - std::min(cache, used.value_or(0));
+    machine.available_memory = std::min(machine.available_memory, *limit - std::min(held, *limit));
     if (machine.memory_limit && *machine.memory_limit <= *limit) return;
-    machine.memory_limit = limit;
-    machine.memory_in_limit = number(first_line(use_file));
+    machine.memory_limit = limit, machine.memory_in_limit = used;
   };
-  for (Path const& group : groups(root, "")) keep(group / "memory.max", group / "memory.current");
+  for (Path const& group : groups(root, "")) keep(group, "memory.max", "memory.current", "");
   for (Path const& group : groups(root, "memory"))
-    keep(group / "memory.limit_in_bytes", group / "memory.usage_in_bytes");
+    keep(group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_");
 }
 
 int usable_cores(int online) {
@@ -92,6 +106,11 @@ int usable_cores(int online) {
 
 }  // namespace
 
+int Machine::granted_cores() const {
+  double const granted = std::min<double>(usable_cores, core_quota.value_or(usable_cores));
+  return std::max(1, static_cast<int>(std::lround(granted)));
+}
+
 Machine look_at_machine(Path const& root) {
   Machine machine;
   machine.cores = static_cast<int>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
@@ -104,10 +123,10 @@ Machine look_at_machine(Path const& root) {
     uint64_t kib = 0;
     words >> name >> kib;
     if (name == "MemTotal:") machine.memory = kib * 1024;
-    if (name == "MemAvailable:") machine.free_memory = kib * 1024;
+    if (name == "MemAvailable:") machine.free_memory = machine.available_memory = kib * 1024;
   }
   look_at_limit(machine, root);
   return machine;
 }
 
-}  // namespace folio::cli
+}  // namespace folio

@@ -6,7 +6,7 @@
 
 #include "core/file.h"
 
-namespace folio::cli {
+namespace folio {
 
 struct Machine {
   int cores = 0;                            // online
@@ -15,8 +15,14 @@ struct Machine {
   uint64_t memory = 0, free_memory = 0;     // bytes; 0 where the system does not say
   std::optional<uint64_t> memory_limit;     // of a container
   std::optional<uint64_t> memory_in_limit;  // used of it
+
+  /// The cores that may be kept busy: by affinity and, rounded, by the quota; at least 1.
+  int granted_cores() const;
+  /// Bytes that can be had before the system swaps or a container's limit is reached; files that are only cached count
+  /// as free. No limit that is known: UINT64_MAX.
+  uint64_t available_memory = UINT64_MAX;
 };
 /// `root` is where /proc and /sys are looked for: another folder in tests.
 Machine look_at_machine(Path const& root = "/");
 
-}  // namespace folio::cli
+}  // namespace folio
