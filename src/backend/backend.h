@@ -127,7 +127,8 @@ class Backend : public Memory {
   void linear_gelu_backward(Tensor dx, Tensor dpre, Tensor dy, Tensor pre, Tensor x, Affine const&);
 
   // y = x + dropout(branch), x empty: y = dropout(branch). y may be x or branch. dbranch = mask · dy, dbranch
-  // may be dy. At rate 0 and in place there is nothing to do. y, x, dy are wide; branch and dbranch D, or wide too.
+  // may be dy. At rate 0 and in place there is nothing to do. y, x, dy are wide; branch and dbranch D, or wide
+  // too, as branch is where x is empty.
   void dropout_add(Tensor y, Tensor x, Tensor branch, Dropout const&);
   void dropout_backward(Tensor dbranch, Tensor dy, Dropout const&);
 

@@ -25,12 +25,12 @@ model::Config shape(BenchOptions const& o, int64_t context) {
   return m.config();
 }
 
-std::string name_of(BenchOptions const& o, model::Config const& c) {
+std::string size_name(BenchOptions const& o, model::Config const& c) {
   return o.layers || o.heads || o.embd ? fmt::format("{}×{}", c.layers, c.channels) : o.size;
 }
 
 std::string describe(BenchOptions const& o, model::Config const& c) {
-  return fmt::format("{}, B {}, T {}", name_of(o, c), o.batch, c.context) +
+  return fmt::format("{} {}, B {}, T {}", size_name(o, c), name_of(o.backend.compute_type()), o.batch, c.context) +
          (o.dropout > 0 ? fmt::format(", dropout {}", o.dropout) : "");
 }
 
@@ -47,6 +47,7 @@ std::vector<BenchRow> bench_train(BenchOptions const& o) {
   auto const backend = o.backend.make();
   int64_t const rows = o.batch * c.context;
   train::Trainer trainer(*backend, {.config = c,
+                                    .dtype = o.backend.compute_type(),
                                     .batch = o.batch,
                                     .length = c.context,
                                     .chunk = train::chunk_for(rows, c.vocab),
@@ -81,7 +82,7 @@ std::vector<BenchRow> bench_decode(BenchOptions const& o) {
   auto const backend = o.backend.make();
   model::WeightArenas arenas;
   model::Weights weights;
-  auto lay_out = [&] { weights = lay_out_weights(arenas, *backend, c, DType::f32, false); };
+  auto lay_out = [&] { weights = lay_out_weights(arenas, *backend, c, o.backend.compute_type(), false); };
   lay_out();
   arenas.masters.allocate(*backend), arenas.compute.allocate(*backend);
   lay_out();
@@ -100,7 +101,8 @@ std::vector<BenchRow> bench_decode(BenchOptions const& o) {
     decoding.push_back(engine.timing().decode_seconds);
   }
   double const read = median(reading), decode = median(decoding);
-  std::string const what = fmt::format("{}, batch {}, prompt {}", name_of(o, c), o.batch, o.prompt);
+  std::string const what =
+      fmt::format("{} {}, batch {}, prompt {}", size_name(o, c), name_of(o.backend.compute_type()), o.batch, o.prompt);
   return {{"prompt " + what, double(o.batch * o.prompt) / read, "tok/s", read},
           {"decode " + what, double(o.batch * (o.new_tokens - 1)) / decode, "tok/s", decode}};
 }

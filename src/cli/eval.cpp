@@ -74,6 +74,7 @@ Evaluation evaluate(LoadedModel& model, data::Split const& split, int64_t most,
 }
 
 void tell(Options const& o, Evaluation const& e, int64_t context) {
+  std::string const dtype = name_of(o.backend.compute_type());
   model::EvalResult const& r = e.result;
   Json const bits = e.bytes ? Json(r.bits_per_byte(*e.bytes)) : Json(nullptr);
   if (o.json)
@@ -84,14 +85,15 @@ void tell(Options const& o, Evaluation const& e, int64_t context) {
                            {"split", o.split},
                            {"bytes", e.bytes ? Json(*e.bytes) : Json(nullptr)},
                            {"windows", e.windows},
-                           {"context", context}},
+                           {"context", context},
+                           {"dtype", dtype}},
                       2) +
                  '\n');
   std::string out =
       fmt::format("loss           {:.4f} nats a token\nperplexity     {:.2f}\n", r.loss(), r.perplexity());
   if (e.bytes) out += fmt::format("bits per byte  {:.4f}\n", r.bits_per_byte(*e.bytes));
-  print(out + fmt::format("{} tokens of {} in {} windows of {}\n", grouped(r.tokens), o.split, grouped(e.windows),
-                          grouped(context)));
+  print(out + fmt::format("{} tokens of {} in {} windows of {}, computed in {}\n", grouped(r.tokens), o.split,
+                          grouped(e.windows), grouped(context), dtype));
   if (!e.bytes) say("bits per byte cannot be told: neither the data nor the model has a tokenizer");
 }
 

@@ -6,7 +6,9 @@ namespace folio::cli {
 
 LoadedModel::LoadedModel(std::string const& model, BackendChoice const& choice)
     : directory_(resolve_model(model)), backend_(choice.make()) {
-  auto lay_out = [&] { weights_ = lay_out_weights(arenas_, *backend_, directory_.config(), DType::f32, false); };
+  auto lay_out = [&] {
+    weights_ = lay_out_weights(arenas_, *backend_, directory_.config(), choice.compute_type(), false);
+  };
   lay_out();
   arenas_.masters.allocate(*backend_), arenas_.compute.allocate(*backend_);
   lay_out();

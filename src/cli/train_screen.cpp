@@ -46,8 +46,8 @@ std::string short_rate(double rate) {  // 4.6e-4
 
 }  // namespace
 
-std::string opening_lines(model::Config const& c, train::RunOptions const& o, int64_t tokens_in_epoch,
-                          train::MemoryPlan const& memory) {
+std::string opening_lines(model::Config const& c, train::RunOptions const& o, std::string const& computing,
+                          int64_t tokens_in_epoch, train::MemoryPlan const& memory) {
   model::ParameterCounts const n = model::count_parameters(c);
   int64_t const a_step = o.batch * o.accumulate * c.context;
   std::string out = line("model", model::describe(c));
@@ -56,6 +56,7 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, in
                                         grouped(n.attention), grouped(n.mlp), grouped(n.norms), part("head", n.head)));
   if (n.saved_by_tying > 0)
     out += line("", fmt::format("the head is the token embedding: {} parameters saved", grouped(n.saved_by_tying)));
+  out += line("computes in", computing);
   out += line("batch", fmt::format("{} sequences × {} micro-batches × {} tokens = {} tokens a step", o.batch,
                                    o.accumulate, c.context, grouped(a_step)));
   double const all = double(o.steps) * double(a_step);

@@ -10,8 +10,8 @@
 namespace folio::cli {
 
 /// Parameters by part, what tying saves, effective batch, tokens an epoch, memory by role.
-std::string opening_lines(model::Config const&, train::RunOptions const&, int64_t tokens_in_epoch,
-                          train::MemoryPlan const& memory);
+std::string opening_lines(model::Config const&, train::RunOptions const&, std::string const& computing,
+                          int64_t tokens_in_epoch, train::MemoryPlan const& memory);
 
 class TrainScreen : public train::Watcher {
  public:

@@ -135,6 +135,7 @@ train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& giv
   if (!has(given, "warmup")) s.warmup = std::min(s.warmup, c.run.steps / 10);
   if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
   validate(c.run);
+  c.backend.dtype = name_of(c.backend.compute_type());  // a resumed run computes as it was begun, wherever it goes on
   check(!c.data.empty(), Fault::usage, "what to train on? Give --data with a text or prepared data");
   Kind const kind = what_is(c.data);
   check(kind != Kind::missing, Fault::missing, "--data {} does not exist", c.data);

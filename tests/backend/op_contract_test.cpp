@@ -140,7 +140,7 @@ TEST(CpuBackend, MemoryIsAlignedAndZeroOrNaNInTheTestMode) {
 TEST(CpuBackend, OtherTypesAreRefused) {
   auto const backend = make_cpu_backend(1);
   EXPECT_THROW(backend->compute_bytes({2, 2}, DType::f64, {}), Error);
-  EXPECT_THROW(backend->scratch_bytes({.dtype = DType::bf16}), Error);
+  EXPECT_THROW(backend->scratch_bytes({.dtype = DType::f16}), Error);
   EXPECT_THROW(make_cpu_backend(-1), Error);
 }
 

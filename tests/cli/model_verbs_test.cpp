@@ -65,7 +65,7 @@ class ModelVerbs : public testing::Test {
 TEST_F(ModelVerbs, EvalGivesTheMeanOverWindowsThatDoNotOverlap) {
   // By the definition: each window read alone, its token losses added up.
   std::vector<int32_t> const ids = text::make_char_tokenizer(text_)->encode(text_);
-  auto const whole = json({"eval", model_, "--data", path("data"), "--split", "train", "--json"});
+  auto const whole = json({"eval", model_, "--data", path("data"), "--split", "train", "--dtype", "f32", "--json"});
   int64_t const n = whole["tokens"].get<int64_t>() + 1;
   ASSERT_LT(n, int64_t(ids.size()));
   auto const backend = make_reference_backend();
@@ -89,7 +89,8 @@ TEST_F(ModelVerbs, EvalGivesTheMeanOverWindowsThatDoNotOverlap) {
   EXPECT_EQ(whole["split"], "train");
   EXPECT_EQ(whole["windows"], (n - 1 + 6) / 7);
   for (char const* batch : {"1", "3", "1000"})
-    EXPECT_NEAR(json({"eval", model_, "--data", path("data"), "--split", "train", "--json", "--batch", batch})["loss"]
+    EXPECT_NEAR(json({"eval", model_, "--data", path("data"), "--split", "train", "--dtype", "f32", "--json", "--batch",
+                      batch})["loss"]
                     .get<double>(),
                 loss, 1e-5);
   Json const val = json({"eval", model_, "--data", path("data"), "--json"});

@@ -1,6 +1,7 @@
 // Attention. A thread works on one head of one sequence: it packs keys and values into panels (kernels.h) and goes
 // through the queries a few rows at a time, whose scores against all keys so far lie in a strip of scratch. So memory
-// grows with T, never with T², and the softmax of a row needs no second pass over the products.
+// grows with T, never with T², and the softmax of a row needs no second pass over the products. Panels, strips and sums
+// are f32 whatever the activations are stored as.
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -17,65 +18,89 @@ constexpr int64_t kQueriesBackward = 48;  // backward: longer sums for dk and dv
 constexpr int64_t kCachedQueries = 16;    // of one sequence, that share the reading of keys
 
 struct Sizes {
-  Kernels<float> const& kernels;
+  int64_t panel, rows;   // of the level
   int64_t T, D, Tp, Dp;  // Tp, Dp: rounded up to whole panels
-  Sizes(Kernels<float> const& k, int64_t T, int64_t D)
-      : kernels(k), T(T), D(D), Tp(round_up(T, k.panel)), Dp(round_up(D, k.panel)) {}
+  Sizes(LinearKernels<float> const& k, int64_t T, int64_t D)
+      : panel(k.panel), rows(k.rows), T(T), D(D), Tp(round_up(T, panel)), Dp(round_up(D, panel)) {}
   int64_t across() const { return Tp * D; }  // keys across a panel
   int64_t along() const { return T * Dp; }   // keys along a panel
-  int64_t forward() const { return round_up(across() + along() + kQueries * Tp + kQueries * Dp, 16); }
+  int64_t forward() const { return round_up(across() + along() + kQueries * (Tp + 2 * Dp), 16); }
   int64_t backward() const {
-    return round_up(2 * across() + along() + 2 * Tp * Dp + 2 * kQueriesBackward * (Tp + Dp), 16);
+    return round_up(2 * across() + along() + 2 * Tp * Dp + kQueriesBackward * (2 * Tp + 5 * Dp), 16);
   }
 };
 
-// panels (Tp / panel, D, panel) of the rows (T, D) at x: products x · rowsᵀ
-void pack_across(float* to, float const* x, int64_t ld, Sizes const& z) {
-  for (int64_t t = 0; t < z.T; t += z.kernels.panel)
-    z.kernels.pack_panel_transposed(to + t * z.D, x + t * ld, ld, z.D, std::min(z.kernels.panel, z.T - t));
-}
-// panels (Dp / panel, rows, panel): products x · rows
-void pack_along(float* to, float const* x, int64_t ld, int64_t rows, Sizes const& z) {
-  z.kernels.pack_panels(to, rows * z.kernels.panel, x, ld, rows, z.D);
-}
-// strip (rows, Tp) = a (rows, D) · the panels of keys [0, keys)ᵀ
-void scores(float* strip, float const* a, int64_t lda, float const* across, int64_t rows, int64_t keys,
-            Sizes const& z) {
-  for (int64_t t = 0; t < keys; t += z.kernels.panel)
-    for (int64_t r = 0; r < rows; r += z.kernels.rows)
-      z.kernels.tile(strip + r * z.Tp + t, z.Tp, false, a + r * lda, lda, 1, across + t * z.D,
-                     std::min(z.kernels.rows, rows - r), z.kernels.panel, z.D);
-}
-// y (rows, D) = strip (rows, keys) · panels along; the last rows see `keys` keys, earlier ones fewer (the rest is 0)
-void weigh(float* y, int64_t ldy, float const* strip, float const* along, int64_t rows, int64_t keys, Sizes const& z) {
-  for (int64_t d = 0; d < z.D; d += z.kernels.panel)
-    for (int64_t r = 0; r < rows; r += z.kernels.rows) {
-      int64_t const some = std::min(z.kernels.rows, rows - r), seen = keys - (rows - r - some);
-      z.kernels.tile(y + r * ldy + d, ldy, false, strip + r * z.Tp, z.Tp, 1, along + d * z.T, some,
-                     std::min(z.kernels.panel, z.D - d), seen);
-    }
-}
+// The loops on one head, for activations stored as S.
+template <class S>
+struct Loops {
+  Kernels<S> const& kernels;
+  Sizes const& z;
 
+  // panels (Tp / panel, D, panel) of the rows (T, D) at x: products x · rowsᵀ
+  void pack_across(float* to, S const* x, int64_t ld) const {
+    for (int64_t t = 0; t < z.T; t += z.panel)
+      kernels.pack_panel_transposed(to + t * z.D, x + t * ld, ld, z.D, std::min(z.panel, z.T - t));
+  }
+  // panels (Dp / panel, rows, panel): products x · rows
+  void pack_along(float* to, S const* x, int64_t ld, int64_t rows) const {
+    kernels.pack_panels(to, rows * z.panel, x, ld, rows, z.D);
+  }
+  // strip (rows, Tp) = a (rows, D) · the panels of keys [0, keys)ᵀ
+  void scores(float* strip, float const* a, int64_t lda, float const* across, int64_t rows, int64_t keys) const {
+    for (int64_t t = 0; t < keys; t += z.panel)
+      for (int64_t r = 0; r < rows; r += z.rows)
+        kernels.tile(strip + r * z.Tp + t, z.Tp, false, a + r * lda, lda, 1, across + t * z.D,
+                     std::min(z.rows, rows - r), z.panel, z.D);
+  }
+  // y (rows, D) = strip (rows, keys) · panels along; the last rows see `keys` keys, earlier ones fewer (the rest is 0)
+  void weigh(float* y, int64_t ldy, float const* strip, float const* along, int64_t rows, int64_t keys) const {
+    for (int64_t d = 0; d < z.D; d += z.panel)
+      for (int64_t r = 0; r < rows; r += z.rows) {
+        int64_t const some = std::min(z.rows, rows - r), seen = keys - (rows - r - some);
+        kernels.tile(y + r * ldy + d, ldy, false, strip + r * z.Tp, z.Tp, 1, along + d * z.T, some,
+                     std::min(z.panel, z.D - d), seen);
+      }
+  }
+
+  // The rows (rows, D) at x in f32: where they lie, or in `room`, side by side.
+  struct Rows {
+    float const* data;
+    int64_t ld;
+  };
+  Rows widened(S const* x, int64_t ld, int64_t rows, float* room) const {
+    if constexpr (std::is_same_v<S, float>) return {x, ld};
+    for (int64_t r = 0; r < rows; ++r) kernels.widen(room + r * z.D, x + r * ld, z.D);
+    return {room, z.D};
+  }
+  void put(S* to, int64_t ld, float const* x, int64_t rows) const {  // x (rows, Dp)
+    for (int64_t r = 0; r < rows; ++r) kernels.narrow(to + r * ld, x + r * z.Dp, z.D);
+  }
+};
+
+template <class S>
 struct Head {  // one head of one sequence in qkv (B, T, 3C)
-  float const *q, *k, *v;
+  S *q, *k, *v;
   int64_t ld;
 };
-Head head_of(float const* qkv, int64_t b, int64_t h, int64_t C, Sizes const& z) {
-  float const* const q = qkv + b * z.T * 3 * C + h * z.D;
+template <class S>
+Head<S> head_of(S* qkv, int64_t b, int64_t h, int64_t C, Sizes const& z) {
+  S* const q = qkv + b * z.T * 3 * C + h * z.D;
   return {q, q + C, q + 2 * C, 3 * C};
 }
 
 }  // namespace
 
-void Cpu::do_attention(Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
+template <class S>
+void Cpu::attention_in(Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
   int64_t const B = y.shape[0], C = y.shape[2], H = lse.shape[1];
-  Kernels<float> const& kernels = table_.f32;
-  Sizes const z(kernels, y.shape[1], C / H);
-  float *const Y = y.as<float>(), *const L = lse.as<float>(), *const Q = qkv.as<float>();
+  Sizes const z(table_.f32, y.shape[1], C / H);
+  Loops<S> const loops{kernels<S>(), z};
+  S *const Y = y.as<S>(), *const Q = qkv.as<S>();
+  float* const L = lse.as<float>();
   float const scale = float(1 / std::sqrt(double(z.D)));
   bool const drops = dropout.rate != 0;
   DropoutKey const key = drops ? key_of(dropout) : DropoutKey{};
-  float* const memory = scratch("attention", threads_ * z.forward());
+  float* const memory = room("attention").take(threads_ * z.forward());
 
   // Few heads: the queries of one are shared by several threads, each with panels of its own.
   int64_t const blocks = (z.T + kQueries - 1) / kQueries;
@@ -83,42 +108,46 @@ void Cpu::do_attention(Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout)
   each_task(B * H * splits, [&](int64_t task, int64_t thread) {
     int64_t const b = task / splits / H, h = task / splits % H;
     float* const across = memory + thread * z.forward();
-    float *const along = across + z.across(), *const strip = along + z.along(), *const out = strip + kQueries * z.Tp;
-    Head const head = head_of(Q, b, h, C, z);
-    pack_across(across, head.k, head.ld, z), pack_along(along, head.v, head.ld, z.T, z);
+    float *const along = across + z.across(), *const strip = along + z.along(), *const out = strip + kQueries * z.Tp,
+                 *const wide = out + kQueries * z.Dp;
+    Head<S> const head = head_of(Q, b, h, C, z);
+    loops.pack_across(across, head.k, head.ld), loops.pack_along(along, head.v, head.ld, z.T);
     uint64_t const first_row = drops ? uint64_t(dropout.sequences.as<int64_t>()[b] * H + h) * uint64_t(z.T) : 0;
     for (int64_t block = task % splits; block < blocks; block += splits) {
       int64_t const first = block * kQueries, rows = std::min(kQueries, z.T - first), keys = first + rows;
       float sums[kQueries];
-      scores(strip, head.q + first * head.ld, head.ld, across, rows, keys, z);
+      auto const q = loops.widened(head.q + first * head.ld, head.ld, rows, wide);
+      loops.scores(strip, q.data, q.ld, across, rows, keys);
       for (int64_t r = 0; r < rows; ++r) {
         int64_t const i = first + r;
         float* const row = strip + r * z.Tp;
-        float const top = kernels.softmax_row(row, i + 1, keys, scale, sums[r]);
+        float const top = table_.f32.softmax_row(row, i + 1, keys, scale, sums[r]);
         L[(b * H + h) * z.T + i] = top + std::log(sums[r]);
-        if (drops) kernels.drop_row(row, i + 1, (first_row + uint64_t(i)) * uint64_t(z.T), key);
+        if (drops) table_.f32.drop_row(row, i + 1, (first_row + uint64_t(i)) * uint64_t(z.T), key);
       }
-      weigh(out, z.Dp, strip, along, rows, keys, z);
-      for (int64_t r = 0; r < rows; ++r) {
-        float* const to = Y + (b * z.T + first + r) * C + h * z.D;
-        std::memcpy(to, out + r * z.Dp, size_t(z.D) * sizeof(float));
-        kernels.scale(to, 1 / sums[r], z.D);
-      }
+      loops.weigh(out, z.Dp, strip, along, rows, keys);
+      for (int64_t r = 0; r < rows; ++r) table_.f32.scale(out + r * z.Dp, 1 / sums[r], z.D);
+      loops.put(Y + (b * z.T + first) * C + h * z.D, C, out, rows);
     }
   });
 }
+void Cpu::do_attention(Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
+  with_storage(y.dtype, [&]<class S> { attention_in<S>(y, lse, qkv, dropout); });
+}
 
 // ds = p (mask · (dy·v) − dy·y) / √D, for y = Σ mask p v makes Σ p dp equal dy·y (Dao et al. 2022, app. B.2)
-void Cpu::do_attention_backward(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
+template <class S>
+void Cpu::attention_backward_in(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
   int64_t const B = y.shape[0], C = y.shape[2], H = lse.shape[1];
   Kernels<float> const& kernels = table_.f32;
   Sizes const z(kernels, y.shape[1], C / H);
-  float *const dQ = dqkv.as<float>(), *const dY = dy.as<float>(), *const Y = y.as<float>(), *const L = lse.as<float>(),
-               *const Q = qkv.as<float>();
+  Loops<S> const loops{this->kernels<S>(), z};
+  S *const dQ = dqkv.as<S>(), *const dY = dy.as<S>(), *const Y = y.as<S>(), *const Q = qkv.as<S>();
+  float* const L = lse.as<float>();
   float const scale = float(1 / std::sqrt(double(z.D)));
   bool const drops = dropout.rate != 0;
   DropoutKey const key = drops ? key_of(dropout) : DropoutKey{};
-  float* const memory = scratch("attention_backward", threads_ * z.backward());
+  float* const memory = room("attention_backward").take(threads_ * z.backward());
 
   each_task(B * H, [&](int64_t task, int64_t thread) {
     int64_t const b = task / H, h = task % H;
@@ -128,78 +157,80 @@ void Cpu::do_attention_backward(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Te
     float *const dk = take(z.Tp * z.Dp), *const dv = take(z.Tp * z.Dp);
     float *const p = take(kQueriesBackward * z.Tp), *const ds = take(kQueriesBackward * z.Tp);
     float *const q_along = take(kQueriesBackward * z.Dp), *const dy_along = take(kQueriesBackward * z.Dp);
-    Head const head = head_of(Q, b, h, C, z);
-    float *const dq_out = dQ + (head.q - Q), *const dk_out = dq_out + C, *const dv_out = dk_out + C;
-    pack_across(k_across, head.k, head.ld, z), pack_across(v_across, head.v, head.ld, z);
-    pack_along(k_along, head.k, head.ld, z.T, z);
+    float *const wide_q = take(kQueriesBackward * z.Dp), *const wide_dy = take(kQueriesBackward * z.Dp);
+    float* const dq = take(kQueriesBackward * z.Dp);
+    Head<S> const head = head_of(Q, b, h, C, z), dhead = head_of(dQ, b, h, C, z);
+    loops.pack_across(k_across, head.k, head.ld), loops.pack_across(v_across, head.v, head.ld);
+    loops.pack_along(k_along, head.k, head.ld, z.T);
     kernels.fill_rows(dk, z.Dp, nullptr, z.T, z.Dp), kernels.fill_rows(dv, z.Dp, nullptr, z.T, z.Dp);
     uint64_t const first_row = drops ? uint64_t(dropout.sequences.as<int64_t>()[b] * H + h) * uint64_t(z.T) : 0;
 
     for (int64_t first = 0; first < z.T; first += kQueriesBackward) {
       int64_t const rows = std::min(kQueriesBackward, z.T - first), keys = first + rows;
-      float const* const q = head.q + first * head.ld;
-      float const* const g = dY + (b * z.T + first) * C + h * z.D;
-      scores(p, q, head.ld, k_across, rows, keys, z), scores(ds, g, C, v_across, rows, keys, z);
+      S const *const q = head.q + first * head.ld, *const g = dY + (b * z.T + first) * C + h * z.D;
+      auto const q_rows = loops.widened(q, head.ld, rows, wide_q), g_rows = loops.widened(g, C, rows, wide_dy);
+      loops.scores(p, q_rows.data, q_rows.ld, k_across, rows, keys);
+      loops.scores(ds, g_rows.data, g_rows.ld, v_across, rows, keys);
       for (int64_t r = 0; r < rows; ++r) {
         int64_t const i = first + r;
-        float const delta = kernels.dot(g + r * C, Y + (b * z.T + i) * C + h * z.D, z.D);
+        float const delta = loops.kernels.dot(g + r * C, Y + (b * z.T + i) * C + h * z.D, z.D);
         kernels.softmax_row_backward(p + r * z.Tp, ds + r * z.Tp, i + 1, keys, scale, L[(b * H + h) * z.T + i], delta,
                                      drops ? &key : nullptr, (first_row + uint64_t(i)) * uint64_t(z.T));
       }
-      weigh(dq_out + first * head.ld, head.ld, ds, k_along, rows, keys, z);
-      pack_along(q_along, q, head.ld, rows, z), pack_along(dy_along, g, C, rows, z);
-      for (int64_t j = 0; j < keys; j += kernels.rows) {  // keys [j, j + some) are seen by queries from j on
-        int64_t const some = std::min(kernels.rows, keys - j), from = std::max<int64_t>(0, j - first);
-        for (int64_t d = 0; d < z.D; d += kernels.panel) {
-          float const *const qs = q_along + d * rows + from * kernels.panel, *const gs = dy_along + d * rows +
-                                                                                         from * kernels.panel;
-          kernels.tile(dk + j * z.Dp + d, z.Dp, true, ds + from * z.Tp + j, 1, z.Tp, qs, some, kernels.panel,
-                       rows - from);
-          kernels.tile(dv + j * z.Dp + d, z.Dp, true, p + from * z.Tp + j, 1, z.Tp, gs, some, kernels.panel,
-                       rows - from);
+      loops.weigh(dq, z.Dp, ds, k_along, rows, keys);
+      loops.put(dhead.q + first * dhead.ld, dhead.ld, dq, rows);
+      loops.pack_along(q_along, q, head.ld, rows), loops.pack_along(dy_along, g, C, rows);
+      for (int64_t j = 0; j < keys; j += z.rows) {  // keys [j, j + some) are seen by queries from j on
+        int64_t const some = std::min(z.rows, keys - j), from = std::max<int64_t>(0, j - first);
+        for (int64_t d = 0; d < z.D; d += z.panel) {
+          float const *const qs = q_along + d * rows + from * z.panel, *const gs = dy_along + d * rows + from * z.panel;
+          kernels.tile(dk + j * z.Dp + d, z.Dp, true, ds + from * z.Tp + j, 1, z.Tp, qs, some, z.panel, rows - from);
+          kernels.tile(dv + j * z.Dp + d, z.Dp, true, p + from * z.Tp + j, 1, z.Tp, gs, some, z.panel, rows - from);
         }
       }
     }
-    for (int64_t t = 0; t < z.T; ++t) {
-      std::memcpy(dk_out + t * head.ld, dk + t * z.Dp, size_t(z.D) * sizeof(float));
-      std::memcpy(dv_out + t * head.ld, dv + t * z.Dp, size_t(z.D) * sizeof(float));
-    }
+    loops.put(dhead.k, dhead.ld, dk, z.T), loops.put(dhead.v, dhead.ld, dv, z.T);
   });
+}
+void Cpu::do_attention_backward(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
+  with_storage(y.dtype, [&]<class S> { attention_backward_in<S>(dqkv, dy, y, lse, qkv, dropout); });
 }
 
 // Keys are taken in blocks of the pool from position 0, whichever call brought them, and every query's sums are its
 // own: a token's bits depend on its sequence alone.
-void Cpu::do_cached_attention(Tensor y, Tensor qkv, Tensor pool, Ragged const& ragged) {
+template <class S>
+void Cpu::cached_attention_in(Tensor y, Tensor qkv, Tensor pool, Ragged const& ragged) {
   int64_t const N = y.rows(), H = pool.shape[2], D = pool.shape[4], C = H * D, blocks = pool.shape[1];
-  int64_t const S = ragged.block_table.shape[0], M = ragged.block_table.shape[1], context = M * kBlock;
-  float *const Y = y.as<float>(), *const Q = qkv.as<float>(), *const P = pool.as<float>();
+  int64_t const sequences = ragged.block_table.shape[0], M = ragged.block_table.shape[1], context = M * kBlock;
+  S *const Y = y.as<S>(), *const Q = qkv.as<S>(), *const P = pool.as<S>();
   int32_t const *start = ragged.query_start.as<int32_t>(), *table = ragged.block_table.as<int32_t>();
   int32_t const* position = ragged.positions.as<int32_t>();
   auto const cached = [&](int64_t which, int64_t s, int64_t block, int64_t h) {
     return P + ((which * blocks + table[s * M + block]) * H + h) * kBlock * D;
   };
-  Kernels<float> const& kernels = table_.f32;
+  Kernels<S> const& kernels = this->kernels<S>();
   struct Group {  // queries [first, last) of a sequence
     int64_t sequence, first, last;
   };
   std::vector<Group> groups;
   check_ragged(ragged, N, blocks);
-  for (int64_t s = 0; s < S; ++s)
+  for (int64_t s = 0; s < sequences; ++s)
     for (int64_t n = start[s]; n < start[s + 1]; n += kCachedQueries)
       groups.push_back({s, n, std::min<int64_t>(start[s + 1], n + kCachedQueries)});
-  for (int64_t s = 0; s < S; ++s)
+  for (int64_t s = 0; s < sequences; ++s)
     for (int64_t n = start[s]; n < start[s + 1]; ++n)
       for (int64_t k = 0; k < 2; ++k)
         for (int64_t h = 0; h < H; ++h)
           std::memcpy(cached(k, s, position[n] / kBlock, h) + position[n] % kBlock * D, Q + (n * 3 + k + 1) * C + h * D,
-                      size_t(D) * sizeof(float));
+                      size_t(D) * sizeof(S));
 
   float const scale = float(1 / std::sqrt(double(D)));
-  float* const memory = scratch("cached_attention", threads_ * kCachedQueries * context);
+  int64_t const of_thread = kCachedQueries * (context + D);
+  float* const memory = room("cached_attention").take(threads_ * of_thread);
   each_task(int64_t(groups.size()) * H, [&](int64_t task, int64_t thread) {
     Group const& group = groups[size_t(task / H)];
     int64_t const h = task % H, s = group.sequence, most = position[group.last - 1] + 1;
-    float* const strip = memory + thread * kCachedQueries * context;
+    float *const strip = memory + thread * of_thread, *const out = strip + kCachedQueries * context;
     float sums[kCachedQueries];
     auto const each = [&](int64_t block, auto f) {  // f(row, query, keys of the block that it sees)
       for (int64_t n = group.first; n < group.last; ++n)
@@ -212,26 +243,38 @@ void Cpu::do_cached_attention(Tensor y, Tensor qkv, Tensor pool, Ragged const& r
       });
     for (int64_t n = group.first; n < group.last; ++n) {
       kernels.softmax_row(strip + (n - group.first) * context, position[n] + 1, 0, scale, sums[n - group.first]);
-      std::memset(Y + n * C + h * D, 0, size_t(D) * sizeof(float));
+      std::memset(out + (n - group.first) * D, 0, size_t(D) * sizeof(float));
     }
     for (int64_t block = 0; block * kBlock < most; ++block)
       each(block, [&](float* row, int64_t n, int64_t keys) {
-        kernels.add_values(Y + n * C + h * D, row, cached(1, s, block, h), keys, D);
+        kernels.add_values(out + (n - group.first) * D, row, cached(1, s, block, h), keys, D);
       });
-    for (int64_t n = group.first; n < group.last; ++n) kernels.scale(Y + n * C + h * D, 1 / sums[n - group.first], D);
+    for (int64_t n = group.first; n < group.last; ++n) {
+      float* const row = out + (n - group.first) * D;
+      kernels.scale(row, 1 / sums[n - group.first], D);
+      kernels.narrow(Y + n * C + h * D, row, D);
+    }
   });
+}
+void Cpu::do_cached_attention(Tensor y, Tensor qkv, Tensor pool, Ragged const& ragged) {
+  with_storage(y.dtype, [&]<class S> { cached_attention_in<S>(y, qkv, pool, ragged); });
 }
 
 size_t Cpu::scratch_bytes(Limits const& l) const {
-  check(l.dtype == DType::f32, Fault::value, "the cpu backend computes in f32, not {}", name_of(l.dtype));
-  int64_t floats = product_floats() + threads_ * 2 * round_up(l.channels, 16);
-  floats = std::max(floats, product_floats() + l.chunk * row_of(l.vocab));
+  check(l.dtype == DType::f32 || l.dtype == DType::bf16, Fault::value,
+        "the cpu backend computes in f32 and bf16, not {}", name_of(l.dtype));
+  int64_t const C = l.channels, D = l.heads > 0 ? C / l.heads : C;
+  int64_t floats = product_floats() + threads_ * 2 * round_up(C, 16);
+  if (l.dtype == DType::bf16)  // a linear layer's input and output, of C and 4C
+    floats = std::max(
+        floats, product_floats() + 5 * l.rows * C + 64 + widening_floats(l.dtype, std::max(4 * C * C, 4 * l.rows * C)));
+  floats = std::max(floats, floats_beside_tokens(l.dtype, l.vocab, C) + l.chunk * floats_of_token(l.dtype, l.vocab, C));
   if (l.heads > 0) {
-    Sizes const z(table_.f32, l.context, l.channels / l.heads);
+    Sizes const z(table_.f32, l.context, D);
     floats = std::max(floats, threads_ * std::max(z.forward(), z.backward()));
   }
-  floats = std::max(floats, threads_ * kCachedQueries * round_up(l.context, kBlock));
-  return size_t(floats) * sizeof(float);
+  floats = std::max(floats, threads_ * kCachedQueries * (round_up(l.context, kBlock) + D));
+  return size_t(round_up(floats, 16)) * sizeof(float);
 }
 
 }  // namespace folio::cpu

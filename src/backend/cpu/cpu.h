@@ -1,6 +1,6 @@
-// The processor's backend in f32. An op takes its tensors apart here, divides the work among threads, and calls plain
-// loops: kernels/ for vectors, through the table of the level in use; matmul.h for oneDNN. The file of an op has the
-// same name in reference/, cpu/ and cpu/kernels/.
+// The processor's backend, in f32 and bf16 (D of backend.h; S in code: what D is stored as). An op takes its tensors
+// apart here, divides the work among threads, and calls plain loops: kernels/ for vectors, through the table of the
+// level in use; matmul.h for oneDNN. The file of an op has the same name in reference/, cpu/ and cpu/kernels/.
 //
 // Same bits: no result depends on which thread did the work or on when. Sums over rows are divided in an order that the
 // thread count decides; everything else does not depend on it either.
@@ -18,13 +18,40 @@ namespace folio::cpu {
 
 inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
+class Room {  // what is left of scratch; copies hand out the same memory again
+ public:
+  Room(char const* op, Tensor scratch) : op_(op), scratch_(scratch) {}
+  float* take(int64_t floats) {  // aligned to a cache line
+    used_ += round_up(floats, 16);
+    check(used_ * int64_t(sizeof(float)) <= scratch_.size() && scratch_.data,
+          "{}: {} bytes of scratch needed, {} lent: plan with Limits of this call", op_, used_ * int64_t(sizeof(float)),
+          scratch_.size());
+    return static_cast<float*>(scratch_.data) + used_ - round_up(floats, 16);
+  }
+  int64_t left() const { return scratch_.size() / int64_t(sizeof(float)) - used_; }
+
+ private:
+  char const* op_;
+  Tensor scratch_;
+  int64_t used_ = 0;
+};
+
+/// f.operator()<S>() for the type that d is stored as.
+template <class F>
+void with_storage(DType d, F f) {
+  check(d == DType::f32 || d == DType::bf16, "the cpu backend computes in f32 and bf16, not {}", name_of(d));
+  if (d == DType::f32) f.template operator()<float>();
+  else f.template operator()<bf16>();
+}
+
 class Cpu final : public Backend {
  public:
   Cpu(CpuLevel, int threads);
   void* acquire(size_t bytes) override;
   void release(void*) noexcept override;
   size_t scratch_bytes(Limits const&) const override;
-  size_t compute_bytes(Shape const&, DType, Uses) const override;  // 0: it computes from the masters
+  /// bf16: a rounded copy of what is multiplied, in the master's layout. Else 0: it computes from the masters.
+  size_t compute_bytes(Shape const&, DType, Uses) const override;
 
  private:
   void do_upload(Tensor to, void const* from) override;
@@ -57,21 +84,64 @@ class Cpu final : public Backend {
   void do_adamw(Weight const&, Tensor, Tensor, Tensor, AdamW const&) override;
 
   /// c (M, N) = x (M, K) · w + bias, w (K, N), or (N, K) where transposed. One chain an element: see linear.cpp.
-  struct Factor {
-    float const* data;
-    int64_t ld;
-    bool transposed;
-  };
-  void product(float* c, int64_t ldc, float const* x, Factor w, float const* bias, int64_t M, int64_t N, int64_t K,
-               float* packs) const;
-  int64_t product_floats() const;  // of `packs`
-  void weight_backward(Tensor dx, Tensor dy, Tensor x, Weight const&);
-  void logits(float* z, int64_t ldz, float const* x, Weight const&, int64_t rows, float* packs);
-  int64_t chunk_rows(char const* op, int64_t rows, int64_t V) const;
-  void dropped(Tensor y, Tensor x, Tensor branch, Dropout const&);
+  template <class S>
+  void product(float* c, int64_t ldc, float const* x, Matrix<S> w, float const* bias, int64_t M, int64_t N, int64_t K,
+               Room) const;
+  int64_t product_floats() const;  // of scratch, for that
 
-  /// The first n floats of scratch; refuses where less was lent.
-  float* scratch(char const* op, int64_t n) const;
+  // Products of training: c = a · b (+ bias, which may be null) and c = or += a · b, by oneDNN. bf16 factors that this
+  // level has no products of are widened in scratch: see products.cpp.
+  template <class C, class A, class B>
+  void multiply(C* c, int64_t ldc, Matrix<A> a, Matrix<B> b, float const* bias, int64_t M, int64_t N, int64_t K, Room);
+  template <class A, class B>
+  void gemm(float* c, int64_t ldc, bool add, Matrix<A> a, Matrix<B> b, int64_t M, int64_t N, int64_t K, Room);
+  int64_t widening_floats(DType, int64_t weight) const;  // of scratch, for the weights, the largest of which is given
+
+  template <class S>
+  void linear_in(Tensor y, Tensor x, Affine const&);
+  template <class S>
+  void weight_backward(Tensor dx, Tensor dy, Tensor x, Weight const&);
+  template <class S>
+  void logits(float* z, int64_t ldz, S const* x, Weight const&, int64_t rows, Room);
+  int64_t floats_of_token(DType, int64_t V, int64_t C) const;
+  int64_t floats_beside_tokens(DType, int64_t V, int64_t C) const;
+  int64_t chunk_rows(DType, int64_t rows, Weight const&, Room) const;
+  template <class S>
+  void classify(Tensor losses, Tensor dx, Tensor x, Weight const&, Targets const&, StepState&,
+                ClassifierOptions const&);
+  template <class S>
+  void attention_in(Tensor y, Tensor lse, Tensor qkv, Dropout const&);
+  template <class S>
+  void attention_backward_in(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Tensor qkv, Dropout const&);
+  template <class S>
+  void cached_attention_in(Tensor y, Tensor qkv, Tensor pool, Ragged const&);
+
+  /// f(begin, end, index): the elements of y, none of them across two sequences, with the index of the first one.
+  template <class F>
+  void each_dropped(Tensor y, Dropout const&, F f) const;
+
+  template <class S>
+  Kernels<S> const& kernels() const {
+    if constexpr (std::is_same_v<S, float>) return table_.f32;
+    else return table_.bf16;
+  }
+  /// What is multiplied: the master, or its rounded copy.
+  template <class S>
+  S* factor(Weight const& w) const {
+    if constexpr (std::is_same_v<S, float>) return w.master.as<float>();
+    check(int64_t(w.compute.bytes()) == w.shape.size() * int64_t(sizeof(S)), "{}: laid out for another type than {}",
+          w.master.label, name_of(dtype_of<S>));
+    return reinterpret_cast<S*>(w.compute.data);
+  }
+  /// y = x of another type, in shares of the threads.
+  template <class To, class From>
+  void convert(To* y, From const* x, int64_t n) const {
+    divide(n, 1 << 14, 16, [&](int64_t begin, int64_t end, int64_t) {
+      if constexpr (std::is_same_v<To, float>) kernels<From>().widen(y + begin, x + begin, end - begin);
+      else kernels<To>().narrow(y + begin, x + begin, end - begin);
+    });
+  }
+  Room room(char const* op) const { return {op, scratch_}; }
 
   /// f(begin, end, part) for at most one part a thread: contiguous shares of [0, n), each a multiple of `step`, none of
   /// much less than `grain`.
@@ -95,6 +165,7 @@ class Cpu final : public Backend {
   }
 
   KernelTable const table_;
+  bool native_bf16_;  // this level multiplies it
   int threads_;
   bool poison_;  // new memory is NaN (tests)
   Matmul matmul_;

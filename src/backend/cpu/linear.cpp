@@ -14,35 +14,41 @@ constexpr int64_t kRowBlock = 64;  // tiles of rows of x that stay in the second
 constexpr int64_t kStrip = 4096;   // floats of partial sums that stay in the first-level cache
 }  // namespace
 
-size_t Cpu::compute_bytes(Shape const&, DType dtype, Uses) const {
-  check(dtype == DType::f32, Fault::value, "the cpu backend computes in f32, not {}", name_of(dtype));
-  return 0;
+size_t Cpu::compute_bytes(Shape const& shape, DType dtype, Uses uses) const {
+  check(dtype == DType::f32 || dtype == DType::bf16, Fault::value, "the cpu backend computes in f32 and bf16, not {}",
+        name_of(dtype));
+  return dtype == DType::bf16 && (uses.linear || uses.head) ? size_t(shape.size()) * sizeof(bf16) : 0;
 }
-void Cpu::do_prepare(Weight const&) {}
+void Cpu::do_prepare(Weight const& w) {
+  if (!w.compute.empty()) convert(factor<bf16>(w), w.master.as<float>(), w.shape.size());
+}
 
 int64_t Cpu::product_floats() const { return threads_ * std::max(kGroup * kDepth * table_.f32.panel, kStrip); }
 
-void Cpu::product(float* c, int64_t ldc, float const* x, Factor w, float const* bias, int64_t M, int64_t N, int64_t K,
-                  float* packs) const {
+template <class S>
+void Cpu::product(float* c, int64_t ldc, float const* x, Matrix<S> w, float const* bias, int64_t M, int64_t N,
+                  int64_t K, Room room) const {
+  Kernels<S> const& kernels = this->kernels<S>();
+  float* const packs = room.take(product_floats());
   int64_t const of_part = product_floats() / threads_;
   if (M <= kThinRows)
     return divide(N, 64, 64, [&](int64_t begin, int64_t end, int64_t part) {
       int64_t const strip = w.transposed ? 64 : kStrip / M / 64 * 64;  // transposed: rows of w, read whole
       for (int64_t o = begin; o < end; o += strip) {
         int64_t const columns = std::min(strip, end - o);
-        table_.f32.fill_rows(c + o, ldc, bias ? bias + o : nullptr, M, columns);
+        kernels.fill_rows(c + o, ldc, bias ? bias + o : nullptr, M, columns);
         for (int64_t k = 0; k < K; k += kDepth) {
           int64_t const depth = std::min(kDepth, K - k);
           if (w.transposed)
-            table_.f32.thin_product_transposed(c + o, ldc, x + k, K, w.data + o * w.ld + k, w.ld, M, columns, depth);
+            kernels.thin_product_transposed(c + o, ldc, x + k, K, w.data + o * w.ld + k, w.ld, M, columns, depth);
           else
-            table_.f32.thin_product(c + o, ldc, x + k, K, w.data + k * w.ld + o, w.ld, packs + part * of_part, M,
-                                    columns, depth);
+            kernels.thin_product(c + o, ldc, x + k, K, w.data + k * w.ld + o, w.ld, packs + part * of_part, M, columns,
+                                 depth);
         }
       }
     });
 
-  int64_t const panel_columns = table_.f32.panel, most = table_.f32.rows;
+  int64_t const panel_columns = kernels.panel, most = kernels.rows;
   int64_t const panels = (N + panel_columns - 1) / panel_columns,
                 group = std::clamp<int64_t>(panels / (4 * threads_), 1, kGroup);
   int64_t const tiles = (M + most - 1) / most, rows = (M + tiles - 1) / tiles;  // even tiles: 8 rows are 4 and 4
@@ -52,39 +58,61 @@ void Cpu::product(float* c, int64_t ldc, float const* x, Factor w, float const* 
     auto const panel = [&](int64_t p) { return own + (p - task * group) * kDepth * panel_columns; };
     int64_t const first = task * group, last = std::min(panels, first + group),
                   width = std::min(N, last * panel_columns) - first * panel_columns;
-    table_.f32.fill_rows(c + first * panel_columns, ldc, bias ? bias + first * panel_columns : nullptr, M, width);
+    kernels.fill_rows(c + first * panel_columns, ldc, bias ? bias + first * panel_columns : nullptr, M, width);
     for (int64_t k = 0; k < K; k += kDepth) {
       int64_t const depth = std::min(kDepth, K - k);
       if (!w.transposed)
-        table_.f32.pack_panels(own, kDepth * panel_columns, w.data + k * w.ld + first * panel_columns, w.ld, depth,
-                               width);
+        kernels.pack_panels(own, kDepth * panel_columns, w.data + k * w.ld + first * panel_columns, w.ld, depth, width);
       for (int64_t p = first; p < last && w.transposed; ++p)
-        table_.f32.pack_panel_transposed(panel(p), w.data + p * panel_columns * w.ld + k, w.ld, depth, columns(p));
+        kernels.pack_panel_transposed(panel(p), w.data + p * panel_columns * w.ld + k, w.ld, depth, columns(p));
       for (int64_t block = 0; block < M; block += kRowBlock * rows)
         for (int64_t p = first; p < last; ++p)
           for (int64_t m = block; m < std::min(M, block + kRowBlock * rows); m += rows)
-            table_.f32.tile(c + m * ldc + p * panel_columns, ldc, true, x + m * K + k, K, 1, panel(p),
-                            std::min(rows, M - m), columns(p), depth);
+            kernels.tile(c + m * ldc + p * panel_columns, ldc, true, x + m * K + k, K, 1, panel(p),
+                         std::min(rows, M - m), columns(p), depth);
     }
   });
 }
 
-void Cpu::do_linear(Tensor y, Tensor x, Affine const& a) {
+template void Cpu::product(float*, int64_t, float const*, Matrix<float>, float const*, int64_t, int64_t, int64_t,
+                           Room) const;
+template void Cpu::product(float*, int64_t, float const*, Matrix<bf16>, float const*, int64_t, int64_t, int64_t,
+                           Room) const;
+
+template <class S>
+void Cpu::linear_in(Tensor y, Tensor x, Affine const& a) {
   int64_t const N = x.rows(), I = x.shape[-1], O = y.shape[-1];
-  float *Y = y.as<float>(), *X = x.as<float>(), *W = a.weight.master.as<float>();
+  S *Y = y.as<S>(), *X = x.as<S>(), *W = factor<S>(a.weight);
   float const* bias = a.bias.empty() ? nullptr : a.bias.master.as<float>();
-  if (a.weight.grad.empty()) return product(Y, O, X, {W, O, false}, bias, N, O, I, scratch("linear", product_floats()));
-  // Rows a multiple of 4,096 bytes apart fall on the same cache sets: sgemm copies them first, matmul does not.
-  if (I % 1024 != 0) return matmul_.multiply(Y, O, {X, I}, {W, O}, bias, N, O, I);
-  divide(N, 1 + (1 << 14) / O, 1,
-         [&](int64_t begin, int64_t end, int64_t) { table_.f32.fill_rows(Y + begin * O, O, bias, end - begin, O); });
-  matmul_.gemm(Y, O, true, {X, I}, {W, O}, N, O, I);
+  Room room = this->room("linear");
+  constexpr bool kWide = std::is_same_v<S, float>;
+  if (!a.weight.grad.empty()) {
+    // Rows a multiple of 4,096 bytes apart fall on the same cache sets: sgemm copies them first, matmul does not.
+    if (!kWide || I % 1024 != 0) return multiply(Y, O, Matrix<S>{X, I}, Matrix<S>{W, O}, bias, N, O, I, room);
+    if constexpr (kWide) {
+      divide(N, 1 + (1 << 14) / O, 1, [&](int64_t begin, int64_t end, int64_t) {
+        table_.f32.fill_rows(Y + begin * O, O, bias, end - begin, O);
+      });
+      matmul_.gemm(Y, O, true, {X, I}, {W, O}, N, O, I);
+    }
+  } else if constexpr (kWide) {
+    product(Y, O, X, Matrix<S>{W, O}, bias, N, O, I, room);
+  } else {
+    float *const wide_x = room.take(N * I), *const wide_y = room.take(N * O);
+    convert(wide_x, X, N * I);
+    product(wide_y, O, wide_x, Matrix<S>{W, O}, bias, N, O, I, room);
+    convert(Y, wide_y, N * O);
+  }
 }
 
-// In training bias and GELU are one pass.
+void Cpu::do_linear(Tensor y, Tensor x, Affine const& a) {
+  with_storage(y.dtype, [&]<class S> { linear_in<S>(y, x, a); });
+}
+
+// In f32 training bias and GELU are one pass.
 void Cpu::do_linear_gelu(Tensor y, Tensor pre, Tensor x, Affine const& a) {
   int64_t const N = x.rows(), I = x.shape[-1], O = y.shape[-1];
-  if (a.weight.grad.empty() || a.bias.empty()) return Backend::do_linear_gelu(y, pre, x, a);
+  if (a.weight.grad.empty() || a.bias.empty() || y.dtype != DType::f32) return Backend::do_linear_gelu(y, pre, x, a);
   float *Y = y.as<float>(), *Pre = pre.as<float>(), *bias = a.bias.master.as<float>();
   matmul_.gemm(Pre, O, false, {x.as<float>(), I}, {a.weight.master.as<float>(), O}, N, O, I);
   divide(N, 1 + (1 << 13) / O, 1, [&](int64_t begin, int64_t end, int64_t) {
@@ -92,33 +120,40 @@ void Cpu::do_linear_gelu(Tensor y, Tensor pre, Tensor x, Affine const& a) {
   });
 }
 
+template <class S>
 void Cpu::weight_backward(Tensor dx, Tensor dy, Tensor x, Weight const& w) {
   int64_t const N = x.rows(), I = x.shape[-1], O = dy.shape[-1];
-  float *dX = dx.as<float>(), *dY = dy.as<float>(), *X = x.as<float>();
-  matmul_.multiply(dX, I, {dY, O}, {w.master.as<float>(), O, true}, nullptr, N, I, O);
-  matmul_.gemm(w.grad.as<float>(), O, true, {X, I, true}, {dY, O}, I, O, N);
+  S *dX = dx.as<S>(), *dY = dy.as<S>(), *X = x.as<S>();
+  Room const room = this->room("linear_backward");
+  multiply(dX, I, Matrix<S>{dY, O}, Matrix<S>{factor<S>(w), O, true}, nullptr, N, I, O, room);
+  gemm(w.grad.as<float>(), O, true, Matrix<S>{X, I, true}, Matrix<S>{dY, O}, I, O, N, room);
 }
 
 void Cpu::do_linear_backward(Tensor dx, Tensor dy, Tensor x, Affine const& a) {
   int64_t const N = x.rows(), O = dy.shape[-1];
-  weight_backward(dx, dy, x, a.weight);
-  if (a.bias.empty()) return;
-  float *dY = dy.as<float>(), *db = a.bias.grad.as<float>();
-  divide(O, std::max<int64_t>(64, (1 << 14) / std::max<int64_t>(N, 1)), 16, [&](int64_t begin, int64_t end, int64_t) {
-    table_.f32.add_column_sums(db + begin, dY + begin, O, N, end - begin);
+  with_storage(dy.dtype, [&]<class S> {
+    weight_backward<S>(dx, dy, x, a.weight);
+    if (a.bias.empty()) return;
+    S* const dY = dy.as<S>();
+    float* const db = a.bias.grad.as<float>();
+    divide(O, std::max<int64_t>(64, (1 << 14) / std::max<int64_t>(N, 1)), 16, [&](int64_t begin, int64_t end, int64_t) {
+      kernels<S>().add_column_sums(db + begin, dY + begin, O, N, end - begin);
+    });
   });
 }
 
 // The bias' gradient comes out of the pass that makes dpre.
 void Cpu::do_linear_gelu_backward(Tensor dx, Tensor dpre, Tensor dy, Tensor pre, Tensor x, Affine const& a) {
   int64_t const N = x.rows(), O = dy.shape[-1];
-  float *dPre = dpre.as<float>(), *dY = dy.as<float>(), *Pre = pre.as<float>();
-  float* const db = a.bias.empty() ? nullptr : a.bias.grad.as<float>();
-  divide(O, std::max<int64_t>(64, (1 << 13) / std::max<int64_t>(N, 1)), 16, [&](int64_t begin, int64_t end, int64_t) {
-    table_.f32.gelu_backward_columns(dPre + begin, db ? db + begin : nullptr, dY + begin, Pre + begin, O, N,
-                                     end - begin);
+  with_storage(dy.dtype, [&]<class S> {
+    S *dPre = dpre.as<S>(), *dY = dy.as<S>(), *Pre = pre.as<S>();
+    float* const db = a.bias.empty() ? nullptr : a.bias.grad.as<float>();
+    divide(O, std::max<int64_t>(64, (1 << 13) / std::max<int64_t>(N, 1)), 16, [&](int64_t begin, int64_t end, int64_t) {
+      kernels<S>().gelu_backward_columns(dPre + begin, db ? db + begin : nullptr, dY + begin, Pre + begin, O, N,
+                                         end - begin);
+    });
+    weight_backward<S>(dx, dpre, x, a.weight);
   });
-  weight_backward(dx, dpre, x, a.weight);
 }
 
 }  // namespace folio::cpu

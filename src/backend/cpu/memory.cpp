@@ -35,6 +35,7 @@ KernelTable table_of(CpuLevel level) {
 
 Cpu::Cpu(CpuLevel level, int threads)
     : table_(table_of(level)),
+      native_bf16_(level >= CpuLevel::avx512_bf16),
       threads_(threads > 0 ? threads : default_threads()),
       poison_(std::getenv("FOLIO_POISON_MEMORY") != nullptr),
       matmul_(level, threads_) {}
@@ -55,13 +56,6 @@ void* Cpu::acquire(size_t bytes) {
   return p;
 }
 void Cpu::release(void* p) noexcept { std::free(p); }
-
-float* Cpu::scratch(char const* op, int64_t n) const {
-  int64_t const lent = scratch_.size() / int64_t(sizeof(float));
-  check(n <= lent && scratch_.data, "{}: {} bytes of scratch needed, {} lent: plan with Limits of this call", op,
-        n * int64_t(sizeof(float)), scratch_.size());
-  return static_cast<float*>(scratch_.data);
-}
 
 void Cpu::do_upload(Tensor to, void const* from) { std::memcpy(to.data, from, to.bytes()); }
 void Cpu::do_download(void* to, Tensor from) { std::memcpy(to, from.data, from.bytes()); }

@@ -37,8 +37,9 @@ void Cpu::do_adamw(Weight const& w, Tensor m, Tensor v, Tensor state, AdamW cons
                          .m_scale = float(correction.m),
                          .v_scale = float(correction.v)};
   float *W = w.master.as<float>(), *G = w.grad.as<float>(), *M = m.as<float>(), *V = v.as<float>();
+  bf16* const rounded = w.compute.empty() ? nullptr : factor<bf16>(w);
   divide(w.master.size(), 1 << 13, 16, [&](int64_t begin, int64_t end, int64_t) {
-    table_.adamw(W + begin, M + begin, V + begin, G + begin, end - begin, f);
+    table_.adamw(W + begin, rounded ? rounded + begin : nullptr, M + begin, V + begin, G + begin, end - begin, f);
   });
 }
 

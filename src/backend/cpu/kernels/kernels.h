@@ -117,7 +117,8 @@ struct ClassifierKernels {
 };
 
 struct OptimizerKernels {
-  void (*adamw)(float* w, float* m, float* v, float const* g, int64_t n, AdamFactors const&);
+  /// rounded, which may be null: w as the products take it.
+  void (*adamw)(float* w, bf16* rounded, float* m, float* v, float const* g, int64_t n, AdamFactors const&);
 };
 
 struct LimitKernels {                    // what the level can do at most: backend/limits.h

@@ -5,7 +5,7 @@
 namespace folio::cpu::FOLIO_LEVEL {
 namespace {
 
-void adamw(float* w, float* m, float* v, float const* g, int64_t n, AdamFactors const& f) {
+void adamw(float* w, bf16* rounded, float* m, float* v, float const* g, int64_t n, AdamFactors const& f) {
   for (int64_t i = 0; i < n; i += kLanes) {
     int64_t const left = n - i;
     Vec const grad = load(g + i, left) * all(f.grad_factor), weight = load(w + i, left);
@@ -13,7 +13,9 @@ void adamw(float* w, float* m, float* v, float const* g, int64_t n, AdamFactors 
     Vec const second = fma(all(f.beta2), load(v + i, left), all(f.one_minus_beta2) * grad * grad);
     Vec const step = first * all(f.m_scale) / (sqrt(second * all(f.v_scale)) + all(f.epsilon));
     store(m + i, first, left), store(v + i, second, left);
-    store(w + i, fnma(all(f.rate), fma(all(f.decay), weight, step), weight), left);
+    Vec const moved = fnma(all(f.rate), fma(all(f.decay), weight, step), weight);
+    store(w + i, moved, left);
+    if (rounded) store(rounded + i, moved, left);
   }
 }
 
