@@ -16,7 +16,7 @@ Outputs head_and_scores(Rig& rig, Case const& c, bool training) {
   Draw draw(3);
   Values const values = draw.normal(c.V * c.C), grad = training ? draw.normal(c.V * c.C) : Values{};
   Weight const w = rig.weight({c.V, c.C}, {.lookup = true, .head = true}, values, grad);
-  Tensor const x = rig.real({1, c.N, c.C}, draw.normal(c.N * c.C)), z = rig.output({1, c.N, c.V}),
+  Tensor const x = rig.real({1, c.N, c.C}, draw.normal(c.N * c.C)), z = rig.output_wide({1, c.N, c.V}),
                scores = rig.output_f64({1, c.N, 3});
   rig.lend(limits(c));
   rig.backend->head(z, x, w);
@@ -60,7 +60,7 @@ Outputs loss_and_gradients(Rig& rig, Case const& c, double smoothing, double los
   Weight const w =
       rig.weight({c.V, c.C}, {.lookup = true, .head = true}, draw.normal(c.V * c.C, 0.5), draw.normal(c.V * c.C, 0.01));
   Tensor const x = rig.real({1, c.N, c.C}, draw.normal(c.N * c.C)), dx = rig.output({1, c.N, c.C}),
-               losses = rig.output({2, c.N});
+               losses = rig.output_wide({2, c.N});
   StepState s;
   s.input.inverse_total = 1 / double(c.N), s.loss_scale = loss_scale, s.loss = 0.5;
   Tensor const state = rig.object(s);
@@ -69,8 +69,8 @@ Outputs loss_and_gradients(Rig& rig, Case const& c, double smoothing, double los
   for (int twice = 0; twice < 2; ++twice)
     rig.backend->classifier(losses, dx, x, w, targets, state, {.label_smoothing = smoothing});
   return {{"classifier", rig.read(losses)},
-          {"classifier", rig.read(dx)},
-          {"classifier", rig.read(w.grad)},
+          {"classifier gradient", rig.read(dx)},
+          {"classifier gradient", rig.read(w.grad)},
           {"classifier", {rig.read_object<StepState>(state).loss}}};
 }
 
@@ -96,7 +96,7 @@ TEST_P(OpClassifier, ATargetOfMinusOneCountsNothing) {
     Values const before = draw.normal(c.V * c.C);
     Weight const w = rig.weight({c.V, c.C}, {.head = true}, draw.normal(c.V * c.C), before);
     Tensor const x = rig.real({1, c.N, c.C}, draw.normal(c.N * c.C)), dx = rig.output({1, c.N, c.C}),
-                 losses = rig.output({2, c.N});
+                 losses = rig.output_wide({2, c.N});
     StepState s;
     s.input.inverse_total = 1;
     Tensor const state = rig.object(s);

@@ -8,6 +8,7 @@ class OpContract : public OpTest {
  protected:
   OpContract() : rig_(candidate().make(), candidate().dtype), b(*rig_.backend) {}
   Tensor t(Shape shape) { return rig_.real(shape, Values(shape.size(), 0.5)); }
+  Tensor wide_t(Shape shape) { return rig_.real_wide(shape, Values(shape.size(), 0.5)); }
   Weight w(Shape shape, Uses uses = {}, bool training = true) {
     return rig_.weight(shape, uses, Values(shape.size(), 0.5), training ? Values(shape.size(), 0.0) : Values{});
   }
@@ -40,9 +41,9 @@ TEST_P(OpContract, ShapesThatDoNotAgreeAreRefused) {
   refuses("gelu:", [&] { b.gelu(t({3, 5}), x); });
   refuses("gelu_backward:", [&] { b.gelu_backward(x2, y, x); });
   Affine const norm{w({4}), w({4})};
-  refuses("layer_norm: gain", [&] { b.layer_norm(t({3, 6}), {}, y, norm); });
-  refuses("layer_norm: input is (3, 3)", [&] { b.layer_norm(x2, t({3, 3}), x, norm); });
-  refuses("were not kept", [&] { b.layer_norm_backward(x2, t({3, 4}), x, {}, norm); });
+  refuses("layer_norm: gain", [&] { b.layer_norm(t({3, 6}), {}, wide_t({3, 6}), norm); });
+  refuses("layer_norm: input is (3, 3)", [&] { b.layer_norm(x2, wide_t({3, 3}), wide_t({3, 4}), norm); });
+  refuses("were not kept", [&] { b.layer_norm_backward(wide_t({3, 4}), x, wide_t({3, 4}), {}, norm); });
   refuses("copy:", [&] { b.copy(x, y); });
   refuses("gather:", [&] { b.gather(t({2, 4}), x, ids({3})); });
   Weight const wte = w({5, 4}, {.lookup = true, .head = true}), wpe = w({3, 4}, {.lookup = true});
@@ -53,16 +54,36 @@ TEST_P(OpContract, ShapesThatDoNotAgreeAreRefused) {
   refuses("scores are f64", [&] { b.token_loss(rig_.real_f32({3, 3}, Values(9, 0)), x, wte, ids({3})); });
   Tensor const state = rig_.object(StepState{});
   refuses("token weights", [&] {
-    b.classifier(t({2, 3}), x2, x, wte, {ids({1, 3}), rig_.real_f32({1, 2}, {1, 1})}, state, {});
+    b.classifier(wide_t({2, 3}), x2, x, wte, {ids({1, 3}), rig_.real_f32({1, 2}, {1, 1})}, state, {});
   });
-  refuses("adamw:", [&] { b.adamw(norm.weight, t({5}), t({5}), state, {}); });
+  refuses("adamw:", [&] { b.adamw(norm.weight, wide_t({5}), wide_t({5}), state, {}); });
   refuses("begin_step:", [&] { b.begin_step(state, state); });
 }
 
+TEST_P(OpContract, WhatIsWideBesideANarrowTypeMustBe) {
+  if (candidate().dtype != DType::bf16) GTEST_SKIP() << "wide and narrow are one type";
+  Tensor const x = t({3, 4}), y = t({3, 4}), x_wide = wide_t({3, 4});
+  Affine const norm{w({4}), w({4})};
+  refuses("expected f32", [&] { b.layer_norm(y, {}, x, norm); });
+  refuses("expected f32", [&] { b.layer_norm_backward(x, y, x, wide_t({3, 2}), norm); });
+  refuses("must agree", [&] { b.linear(wide_t({3, 4}), x, {w({4, 4}, {.linear = true}), {}}); });
+  refuses("must agree", [&] { b.dropout_add(wide_t({3, 4}), {}, x, {}); });
+  refuses("dropout_add:", [&] { b.dropout_add(t({3, 4}), x_wide, x_wide, {}); });
+  refuses("dropout_backward:", [&] { b.dropout_backward(wide_t({3, 4}), x, {}); });
+  refuses("expected f32", [&] { b.attention(t({1, 3, 4}), t({1, 2, 3}), t({1, 3, 12}), {}); });
+  refuses("expected f32", [&] { b.head(t({3, 5}), x, w({5, 4}, {.head = true})); });
+  Weight narrow = w({4, 4}, {.linear = true});
+  narrow.master.dtype = DType::bf16;
+  refuses("expected f32", [&] { b.linear(y, x, {narrow, {}}); });
+  Weight plain = w({4, 4}, {.linear = true});
+  plain.compute = {};
+  refuses("laid out for another type", [&] { b.linear(y, x, {plain, {}}); });
+}
+
 TEST_P(OpContract, AttentionKeepsItsShapes) {
-  Tensor const y = t({2, 3, 8}), qkv = t({2, 3, 24}), lse = t({2, 2, 3});
+  Tensor const y = t({2, 3, 8}), qkv = t({2, 3, 24}), lse = wide_t({2, 2, 3});
   refuses("attention:", [&] { b.attention(y, lse, t({2, 3, 23}), {}); });
-  refuses("H a divisor of C", [&] { b.attention(y, t({2, 3, 3}), qkv, {}); });
+  refuses("H a divisor of C", [&] { b.attention(y, wide_t({2, 3, 3}), qkv, {}); });
   refuses("in [0, 1)", [&] { b.attention(y, lse, qkv, {.rate = 1.0, .sequences = {}, .state = {}}); });
   refuses("attention_backward:", [&] { b.attention_backward(t({2, 3, 8}), y, y, lse, qkv, {}); });
   Tensor const rows = t({1, 2, 8}), packed = t({1, 2, 24}), pool = t({2, 3, 2, kBlock, 4});
@@ -84,7 +105,7 @@ TEST_P(OpContract, AttentionKeepsItsShapes) {
 TEST_P(OpContract, IdsOutOfRangeAreRefusedWhereTheHostCanRead) {
   if (candidate().name == std::string("reference_f32") || std::string(candidate().name).starts_with("cpu")) {
     Weight const wte = w({5, 4}, {.lookup = true}), wpe = w({3, 4}, {.lookup = true});
-    Tensor const x = t({1, 3, 4});
+    Tensor const x = wide_t({1, 3, 4});
     refuses("token 5", [&] { b.embed(x, ids({1, 3}, 5), ids({1, 3}), wte, wpe); });
     refuses("token -1", [&] { b.embed_backward(x, ids({1, 3}, -1), ids({1, 3}), wte, wpe); });
     refuses("position 3", [&] { b.embed(x, ids({1, 3}), ids({1, 3}, 3), wte, wpe); });

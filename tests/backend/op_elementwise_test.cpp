@@ -13,6 +13,10 @@ TEST_P(OpElementwise, GeluAndItsSlopeOverTheWholeRange) {
   for (double v : {0.0, -0.0, 1e-30, -1e-30, 1e-6, 90.0, -90.0, 1e4, -1e4, 1e15, -1e15})
     x.push_back(static_cast<float>(v));
   int64_t const n = int64_t(x.size());
+  bool const narrow = candidate().dtype == DType::bf16;
+  double const ulp = narrow ? 0x1p-8 : 0;  // of what is stored
+  if (narrow)
+    for (double& v : x) v = to_float(to_bf16(float(v)));
   Outputs const got = run_body(candidate(), [&](Rig& rig) -> Outputs {
     Tensor const in = rig.real({n}, x), y = rig.output({n}), dy = rig.real({n}, Values(n, 1.0)), dx = rig.output({n});
     rig.backend->gelu(y, in), rig.backend->gelu_backward(dx, dy, in);
@@ -25,8 +29,8 @@ TEST_P(OpElementwise, GeluAndItsSlopeOverTheWholeRange) {
                           ? (v > 0)
                           : 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * 0.7978845608028654 * (1 + 3 * 0.044715 * v * v);
     // 1 + t cancels in f32 on the left side: an error of ε there is no error of the kernel's making
-    EXPECT_NEAR(got[0].second[i], y, 2e-7 * std::abs(v) + 1e-30) << "gelu(" << v << ")";
-    EXPECT_NEAR(got[1].second[i], dx, 8e-7) << "gelu'(" << v << ")";
+    EXPECT_NEAR(got[0].second[i], y, 2e-7 * std::abs(v) + ulp * std::abs(y) + 1e-30) << "gelu(" << v << ")";
+    EXPECT_NEAR(got[1].second[i], dx, 8e-7 + ulp * std::abs(dx)) << "gelu'(" << v << ")";
   }
 }
 
@@ -51,7 +55,8 @@ TEST_P(OpElementwise, WhatIsNotANumberStaysSo) {
     Tensor const x = rig.real({9}, Values(9, value)), y = rig.output({9}), one = rig.real({9}, Values(9, 1.0)),
                  dx = rig.output({9});
     std::vector<float> const raw(9, value);
-    rig.backend->upload(x, raw.data());
+    std::vector<bf16> const half(9, bf16{uint16_t(bits >> 16)});
+    rig.backend->upload(x, rig.dtype == DType::bf16 ? static_cast<void const*>(half.data()) : raw.data());
     rig.backend->gelu(y, x), rig.backend->gelu_backward(dx, one, x);
     for (int64_t i = 0; i < 9; ++i)
       EXPECT_TRUE(std::isnan(rig.read(y)[i]) && std::isnan(rig.read(dx)[i])) << std::hex << bits;
@@ -78,7 +83,7 @@ TEST_P(OpElementwise, DropoutDropsTheElementsThatTheWordsName) {
     for (int64_t b = 0; b < c.B; ++b) sequences.push_back(b == 1 ? (int64_t{1} << 33) + 5 : 3 + 7 * b);
     uint64_t const seed = 0x123456789abcdefull;
     Outputs const got = run_body(candidate(), [&](Rig& rig) -> Outputs {
-      Tensor const branch = rig.real({c.B, c.T, c.C}, Values(n, 1.0)), y = rig.output({c.B, c.T, c.C});
+      Tensor const branch = rig.real_wide({c.B, c.T, c.C}, Values(n, 1.0)), y = rig.output_wide({c.B, c.T, c.C});
       Dropout const d{.rate = c.rate,
                       .layer = 11,
                       .site = Site::mlp_residual,
@@ -110,24 +115,28 @@ TEST_P(OpElementwise, DropoutAddsAndMirrorsInPlaceAndNot) {
                         .site = Site::embedding,
                         .sequences = rig.numbers({c.B}, sequences),
                         .state = rig.object(state_with(5, 1))};
-        Tensor const x = rig.real(shape, draw.normal(n)), branch = rig.real(shape, draw.normal(n)),
-                     y = rig.output(shape);
-        Tensor const alone = rig.output(shape), dy = rig.real(shape, draw.normal(n)), db = rig.output(shape);
-        rig.backend->dropout_add(y, x, branch, d), rig.backend->dropout_add(alone, {}, branch, d);
-        rig.backend->dropout_backward(db, dy, d);
-        Outputs const out = {{"dropout", rig.read(y)}, {"dropout", rig.read(alone)}, {"dropout", rig.read(db)}};
+        Tensor const x = rig.real_wide(shape, draw.normal(n)), branch = rig.real(shape, draw.normal(n)),
+                     first = rig.real_wide(shape, draw.normal(n)), y = rig.output_wide(shape);
+        Tensor const alone = rig.output_wide(shape), dy = rig.real_wide(shape, draw.normal(n)), db = rig.output(shape),
+                     whole = rig.output_wide(shape);
+        rig.backend->dropout_add(y, x, branch, d), rig.backend->dropout_add(alone, {}, first, d);
+        rig.backend->dropout_backward(db, dy, d), rig.backend->dropout_backward(whole, dy, d);
+        Outputs const out = {{"dropout wide", rig.read(y)},
+                             {"dropout wide", rig.read(alone)},
+                             {"dropout", rig.read(db)},
+                             {"dropout wide", rig.read(whole)}};
         rig.backend->dropout_add(x, x, branch, d), rig.backend->dropout_backward(dy, dy, d);
         EXPECT_EQ(rig.read(x), out[0].second) << "y is x";
-        EXPECT_EQ(rig.read(dy), out[2].second) << "dbranch is dy";
-        rig.backend->dropout_add(branch, {}, branch, d);
-        EXPECT_EQ(rig.read(branch), out[1].second) << "y is branch";
+        EXPECT_EQ(rig.read(dy), out[3].second) << "dbranch is dy";
+        rig.backend->dropout_add(first, {}, first, d);
+        EXPECT_EQ(rig.read(first), out[1].second) << "y is branch";
         return out;
       });
 }
 
 TEST_P(OpElementwise, ARateNearOneDropsEverything) {
   Outputs const got = run_body(candidate(), [&](Rig& rig) -> Outputs {
-    Tensor const y = rig.real({1, 8, 8}, Values(64, 1.0));
+    Tensor const y = rig.real_wide({1, 8, 8}, Values(64, 1.0));
     Dropout const d{.rate = 1 - 1e-12,
                     .layer = 0,
                     .site = Site::embedding,

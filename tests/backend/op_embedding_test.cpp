@@ -19,17 +19,18 @@ TEST_P(OpEmbedding, RowsAndTheirGradientsWithRepeatedTokens) {
       Tensor const tokens = rig.ids({c.B, c.T}, draw.ids(N, c.V)), places = rig.ids({c.B, c.T}, positions);
       Weight const wte = rig.weight({c.V, c.C}, {.lookup = true}, draw.normal(c.V * c.C), Values(c.V * c.C, 0.25));
       Weight const wpe = rig.weight({c.T, c.C}, {.lookup = true}, draw.normal(c.T * c.C), draw.normal(c.T * c.C));
-      Tensor const x = rig.output({c.B, c.T, c.C}), dx = rig.real({c.B, c.T, c.C}, draw.normal(N * c.C));
+      Tensor const x = rig.output_wide({c.B, c.T, c.C}), dx = rig.real_wide({c.B, c.T, c.C}, draw.normal(N * c.C));
       rig.backend->embed(x, tokens, places, wte, wpe);
       for (int twice = 0; twice < 2; ++twice) rig.backend->embed_backward(dx, tokens, places, wte, wpe);
-      return {{"embed", rig.read(x)}, {"linear", rig.read(wte.grad)}, {"linear", rig.read(wpe.grad)}};
+      return {{"embed", rig.read(x)}, {"linear gradient", rig.read(wte.grad)}, {"linear gradient", rig.read(wpe.grad)}};
     });
 }
 
 TEST_P(OpEmbedding, GatherCopyAndZeroMoveBits) {
   check_body(candidate(), [&](Rig& rig) -> Outputs {
     Draw draw(1);
-    Tensor const x = rig.real({1, 9, 7}, draw.normal(63)), y = rig.output({4, 7}), z = rig.output({1, 9, 7});
+    Tensor const x = rig.real_wide({1, 9, 7}, draw.normal(63)), y = rig.output_wide({4, 7}),
+                 z = rig.output_wide({1, 9, 7});
     Tensor const big = rig.real({300000}, draw.normal(300000)), twin = rig.output({300000});
     rig.backend->gather(y, x, rig.ids({4}, {8, 0, 3, 3})), rig.backend->copy(z, x), rig.backend->copy(twin, big);
     EXPECT_EQ(rig.read(twin), rig.read(big));

@@ -35,7 +35,7 @@ TEST_P(OpLinear, ForwardInTrainingAndInferenceIsXWPlusB) {
         rig.lend({.rows = c.B * c.T, .context = c.T, .channels = c.I});
         rig.backend->linear(y, x, a);
         rig.backend->linear_gelu(act, pre, x, a);
-        return {{"linear", rig.read(y)}, {"linear", rig.read(pre)}, {"linear", rig.read(act)}};
+        return {{"linear", rig.read(y)}, {"linear", rig.read(pre)}, {"linear_gelu", rig.read(act)}};
       });
     }
 }
@@ -58,8 +58,10 @@ TEST_P(OpLinear, BackwardTwiceAccumulatesParametersAndOverwritesActivations) {
         rig.backend->linear_gelu_backward(dx_gelu, dpre, dy, pre, x, g);
       }
       Outputs out;
-      for (Tensor const& t : {dx, a.weight.grad, dx_gelu, dpre, g.weight.grad}) out.emplace_back("linear", rig.read(t));
-      if (c.bias) out.emplace_back("linear", rig.read(a.bias.grad)), out.emplace_back("linear", rig.read(g.bias.grad));
+      auto const add = [&](char const* name, Tensor const& t) { out.emplace_back(name, rig.read(t)); };
+      add("linear", dx), add("linear gradient", a.weight.grad), add("linear", dpre);
+      add("linear_gelu gradient", dx_gelu), add("linear_gelu gradient", g.weight.grad);
+      if (c.bias) add("linear gradient", a.bias.grad), add("linear_gelu gradient", g.bias.grad);
       return out;
     });
   }

@@ -27,12 +27,12 @@ TEST_P(OpNorm, ForwardGivesRowsAndStatistics) {
     SCOPED_TRACE(::testing::Message() << c.N << " rows of " << c.C);
     check_body(candidate(), [&](Rig& rig) -> Outputs {
       Affine const a = norm(rig, c, false);
-      Tensor const x = rig.real({c.N, c.C}, Draw(4).normal(c.N * c.C, 2, 1.5));
-      Tensor const y = rig.output({c.N, c.C}), stats = rig.output({c.N, 2}), bare = rig.output({c.N, c.C});
+      Tensor const x = rig.real_wide({c.N, c.C}, Draw(4).normal(c.N * c.C, 2, 1.5));
+      Tensor const y = rig.output({c.N, c.C}), stats = rig.output_wide({c.N, 2}), bare = rig.output({c.N, c.C});
       rig.lend({.rows = c.N, .channels = c.C});
       rig.backend->layer_norm(y, stats, x, a);
       rig.backend->layer_norm(bare, {}, x, a);
-      Outputs out = {{"layer_norm", rig.read(y)}, {"layer_norm", rig.read(stats)}};
+      Outputs out = {{"layer_norm", rig.read(y)}, {"layer_norm statistics", rig.read(stats)}};
       EXPECT_EQ(rig.read(bare), out[0].second) << "statistics or none, the rows are the same";
       return out;
     });
@@ -46,10 +46,10 @@ TEST_P(OpNorm, BackwardTwiceAccumulatesEverything) {
     check_body(candidate(), [&](Rig& rig) -> Outputs {
       Draw draw(6);
       Affine const a = norm(rig, c, true);
-      Tensor const x = rig.real({c.N, c.C}, draw.normal(c.N * c.C, 2, 0.5)),
+      Tensor const x = rig.real_wide({c.N, c.C}, draw.normal(c.N * c.C, 2, 0.5)),
                    dy = rig.real({c.N, c.C}, draw.normal(c.N * c.C));
-      Tensor const dx = rig.real({c.N, c.C}, draw.normal(c.N * c.C)), y = rig.output({c.N, c.C}),
-                   stats = rig.output({c.N, 2});
+      Tensor const dx = rig.real_wide({c.N, c.C}, draw.normal(c.N * c.C)), y = rig.output({c.N, c.C}),
+                   stats = rig.output_wide({c.N, 2});
       rig.lend({.rows = c.N, .channels = c.C});
       rig.backend->layer_norm(y, stats, x, a);
       for (int twice = 0; twice < 2; ++twice) rig.backend->layer_norm_backward(dx, dy, x, stats, a);

@@ -10,7 +10,8 @@ TEST_P(OpOptimizer, TheNormIsTheRootOfTheSumOfSquares) {
   for (int64_t const n : {1, 5, 63, 64, 1000, 70001})
     check_body(candidate(), [&](Rig& rig) -> Outputs {
       StepState s;
-      Tensor const state = rig.object(s), a = rig.real({n}, Draw(1).normal(n, 3)), b = rig.real({7}, Draw(2).normal(7));
+      Tensor const state = rig.object(s), a = rig.real_wide({n}, Draw(1).normal(n, 3)),
+                   b = rig.real_wide({7}, Draw(2).normal(7));
       rig.backend->begin_step(state, rig.object(StepInput{.rate = 0.5, .inverse_total = 0.25}));
       rig.backend->add_norm(state, a), rig.backend->add_norm(state, b);
       rig.backend->decide_step(state, {.clip = 1, .spike = 0});
@@ -30,14 +31,14 @@ TEST_P(OpOptimizer, TenStepsOfAdamW) {
         Draw draw(4);
         Shape const shape = linear ? Shape{n, 1} : Shape{n};
         Weight const w = rig.weight(shape, {.linear = linear}, draw.normal(n, 0.3, 2), Values(n, 0.0));
-        Tensor const m = rig.real(shape, Values(n, 0.0)), v = rig.real(shape, Values(n, 0.0)),
+        Tensor const m = rig.real_wide(shape, Values(n, 0.0)), v = rig.real_wide(shape, Values(n, 0.0)),
                      state = rig.object(StepState{});
         Tensor const x = rig.real({1, n}, draw.normal(n)), y = rig.output({1, 1});
         rig.lend({.rows = 1, .channels = n});
         for (int step = 0; step < 10; ++step) {
           Values const g = draw.normal(n, 0.1);
           std::vector<float> const narrow(g.begin(), g.end());
-          rig.backend->upload(w.grad, rig.dtype == DType::f32 ? static_cast<void const*>(narrow.data()) : g.data());
+          rig.backend->upload(w.grad, w.grad.dtype == DType::f32 ? static_cast<void const*>(narrow.data()) : g.data());
           rig.backend->begin_step(state, rig.object(StepInput{.rate = 1e-2 * (step + 1), .inverse_total = 1}));
           rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 0.5, .spike = 0});
           rig.backend->adamw(w, m, v, state, {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .decay = 0.1});
@@ -45,7 +46,7 @@ TEST_P(OpOptimizer, TenStepsOfAdamW) {
         Outputs out = {{"adamw", rig.read(w.master)}, {"adamw", rig.read(m)}, {"adamw", rig.read(v)}};
         if (linear && n < 1000) {  // the form that linear uses followed the master
           rig.backend->linear(y, x, {w, {}});
-          out.emplace_back("linear", rig.read(y));
+          out.emplace_back("adamw linear", rig.read(y));
         }
         return out;
       });
@@ -60,7 +61,7 @@ TEST_P(OpOptimizer, ARefusedStepWritesNothing) {
       Weight const w = rig.weight({33}, {}, start, grad);
       StepState s;
       s.accepted = 4, s.attempted = 6, s.norm_mean = why == 2 ? 0.01 : 1;
-      Tensor const m = rig.real({33}, moment), v = rig.real({33}, moment), state = rig.object(s);
+      Tensor const m = rig.real_wide({33}, moment), v = rig.real_wide({33}, moment), state = rig.object(s);
       rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
       if (why == 1) {
         StepState broken = rig.read_object<StepState>(state);
@@ -91,7 +92,8 @@ TEST_P(OpOptimizer, ALossScaleLeavesTheStepAsItWas) {
       Weight const w = rig.weight({50}, {}, Draw(1).normal(50), grad);
       StepState s;
       s.loss_scale = scaled ? 65536 : 1;
-      Tensor const m = rig.real({50}, Values(50, 0.0)), v = rig.real({50}, Values(50, 0.0)), state = rig.object(s);
+      Tensor const m = rig.real_wide({50}, Values(50, 0.0)), v = rig.real_wide({50}, Values(50, 0.0)),
+                   state = rig.object(s);
       rig.backend->begin_step(state, rig.object(StepInput{.rate = 0.1, .inverse_total = 1}));
       rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 1, .spike = 0});
       rig.backend->adamw(w, m, v, state, {});

@@ -27,6 +27,8 @@ inline Kind const kCpu{"cpu",
                        },
                        DType::f32, 2e-6};
 
+inline Kind const kCpuBf16{"cpu_bf16", kCpu.make, DType::bf16, 1e-2};
+
 inline std::string kind_name(testing::TestParamInfo<Kind> const& info) { return info.param.name; }
 inline void PrintTo(Kind const& k, std::ostream* out) { *out << k.name; }
 

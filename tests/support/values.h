@@ -1,6 +1,7 @@
 // Values in and out of a backend's memory whatever its scalar, and comparisons that a NaN cannot pass.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <span>
@@ -19,9 +20,15 @@ std::vector<T> host(Backend& backend, Tensor const& t) {
   return v;
 }
 
-/// Of an f32 or f64 tensor.
+/// Of an f64, f32 or bf16 tensor.
 inline std::vector<double> values(Backend& backend, Tensor const& t) {
   if (t.dtype == DType::f64) return host<double>(backend, t);
+  if (t.dtype == DType::bf16) {
+    auto const halves = host<bf16>(backend, t);
+    std::vector<double> v(halves.size());
+    std::ranges::transform(halves, v.begin(), to_float);
+    return v;
+  }
   check(t.dtype == DType::f32, "{} is {}", t.label, name_of(t.dtype));
   auto const narrow = host<float>(backend, t);
   return {narrow.begin(), narrow.end()};
