@@ -1,4 +1,4 @@
-// Attention. A thread works on one head of one sequence: it packs keys and values into panels (kernels.h) and goes
+// Attention. A thread works on one head of one sequence, or on some of its queries where heads are few: it packs keys and values into panels (kernels.h) and goes
 // through the queries a few rows at a time, whose scores against all keys so far lie in a strip of scratch. So memory
 // grows with T, never with T², and the softmax of a row needs no second pass over the products. Panels, strips and sums
 // are f32 whatever the activations are stored as.
@@ -20,13 +20,14 @@ constexpr int64_t kCachedQueries = 16;    // of one sequence, that share the rea
 struct Sizes {
   int64_t panel, rows;   // of the level
   int64_t T, D, Tp, Dp;  // Tp, Dp: rounded up to whole panels
+  int64_t strip;  // from one row of a strip to the next: one cache line more than Tp, so that rows do not collide
   Sizes(LinearKernels<float> const& k, int64_t T, int64_t D)
-      : panel(k.panel), rows(k.rows), T(T), D(D), Tp(round_up(T, panel)), Dp(round_up(D, panel)) {}
+      : panel(k.panel), rows(k.rows), T(T), D(D), Tp(round_up(T, panel)), Dp(round_up(D, panel)), strip(Tp + 16) {}
   int64_t across() const { return Tp * D; }  // keys across a panel
   int64_t along() const { return T * Dp; }   // keys along a panel
-  int64_t forward() const { return round_up(across() + along() + kQueries * (Tp + 2 * Dp), 16); }
+  int64_t forward() const { return round_up(across() + along() + kQueries * (strip + 2 * Dp), 16); }
   int64_t backward() const {
-    return round_up(2 * across() + along() + 2 * Tp * Dp + kQueriesBackward * (2 * Tp + 5 * Dp), 16);
+    return round_up(2 * across() + along() + 2 * Tp * Dp + kQueriesBackward * (2 * strip + 5 * Dp), 16);
   }
 };
 
@@ -45,21 +46,31 @@ struct Loops {
   void pack_along(float* to, S const* x, int64_t ld, int64_t rows) const {
     kernels.pack_panels(to, rows * z.panel, x, ld, rows, z.D);
   }
-  // strip (rows, Tp) = a (rows, D) · the panels of keys [0, keys)ᵀ
+  // strip (rows, Tp) = a (rows, D) · the panels of keysᵀ, as far as the last row of a tile sees them
   void scores(float* strip, float const* a, int64_t lda, float const* across, int64_t rows, int64_t keys) const {
     for (int64_t t = 0; t < keys; t += z.panel)
       for (int64_t r = 0; r < rows; r += z.rows)
-        kernels.tile(strip + r * z.Tp + t, z.Tp, false, a + r * lda, lda, 1, across + t * z.D,
-                     std::min(z.rows, rows - r), z.panel, z.D);
+        if (int64_t const some = std::min(z.rows, rows - r); t < keys - (rows - r - some))
+          kernels.tile(strip + r * z.strip + t, z.strip, false, a + r * lda, lda, 1, across + t * z.D, some, z.panel,
+                       z.D);
   }
   // y (rows, D) = strip (rows, keys) · panels along; the last rows see `keys` keys, earlier ones fewer (the rest is 0)
   void weigh(float* y, int64_t ldy, float const* strip, float const* along, int64_t rows, int64_t keys) const {
     for (int64_t d = 0; d < z.D; d += z.panel)
       for (int64_t r = 0; r < rows; r += z.rows) {
         int64_t const some = std::min(z.rows, rows - r), seen = keys - (rows - r - some);
-        kernels.tile(y + r * ldy + d, ldy, false, strip + r * z.Tp, z.Tp, 1, along + d * z.T, some,
+        kernels.tile(y + r * ldy + d, ldy, false, strip + r * z.strip, z.strip, 1, along + d * z.T, some,
                      std::min(z.panel, z.D - d), seen);
       }
+  }
+  // sums (keys, Dp) += stripᵀ · the panels along of queries [first, first + rows), which see keys up to their own
+  void add_to_keys(float* sums, float const* strip, float const* along, int64_t first, int64_t rows) const {
+    for (int64_t j = 0; j < first + rows; j += z.rows) {
+      int64_t const some = std::min(z.rows, first + rows - j), from = std::max<int64_t>(0, j - first);
+      for (int64_t d = 0; d < z.D; d += z.panel)
+        kernels.tile(sums + j * z.Dp + d, z.Dp, true, strip + from * z.strip + j, 1, z.strip,
+                     along + d * rows + from * z.panel, some, z.panel, rows - from);
+    }
   }
 
   // The rows (rows, D) at x in f32: where they lie, or in `room`, side by side.
@@ -108,7 +119,7 @@ void Cpu::attention_in(Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout)
   each_task(B * H * splits, [&](int64_t task, int64_t thread) {
     int64_t const b = task / splits / H, h = task / splits % H;
     float* const across = memory + thread * z.forward();
-    float *const along = across + z.across(), *const strip = along + z.along(), *const out = strip + kQueries * z.Tp,
+    float *const along = across + z.across(), *const strip = along + z.along(), *const out = strip + kQueries * z.strip,
                  *const wide = out + kQueries * z.Dp;
     Head<S> const head = head_of(Q, b, h, C, z);
     loops.pack_across(across, head.k, head.ld), loops.pack_along(along, head.v, head.ld, z.T);
@@ -120,7 +131,7 @@ void Cpu::attention_in(Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout)
       loops.scores(strip, q.data, q.ld, across, rows, keys);
       for (int64_t r = 0; r < rows; ++r) {
         int64_t const i = first + r;
-        float* const row = strip + r * z.Tp;
+        float* const row = strip + r * z.strip;
         float const top = table_.f32.softmax_row(row, i + 1, keys, scale, sums[r]);
         L[(b * H + h) * z.T + i] = top + std::log(sums[r]);
         if (drops) table_.f32.drop_row(row, i + 1, (first_row + uint64_t(i)) * uint64_t(z.T), key);
@@ -148,25 +159,29 @@ void Cpu::attention_backward_in(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Te
   bool const drops = dropout.rate != 0;
   DropoutKey const key = drops ? key_of(dropout) : DropoutKey{};
   float* const memory = room("attention_backward").take(threads_ * z.backward());
+  auto const sums_at = [&](int64_t part) { return memory + part * z.backward(); };  // dk, then dv: (Tp, Dp) each
+  int64_t const of_sum = z.Tp * z.Dp, blocks = (z.T + kQueriesBackward - 1) / kQueriesBackward;
 
-  each_task(B * H, [&](int64_t task, int64_t thread) {
-    int64_t const b = task / H, h = task % H;
-    float* at = memory + thread * z.backward();
+  // dq of the blocks of queries first_block, first_block + splits, …, and what they add to dk and dv.
+  auto const go_back = [&](int64_t head_number, int64_t part, int64_t first_block, int64_t splits) {
+    int64_t const b = head_number / H, h = head_number % H;
+    float* at = sums_at(part);
     auto const take = [&](int64_t n) { return std::exchange(at, at + n); };
+    float *const dk = take(of_sum), *const dv = take(of_sum);
     float *const k_across = take(z.across()), *const v_across = take(z.across()), *const k_along = take(z.along());
-    float *const dk = take(z.Tp * z.Dp), *const dv = take(z.Tp * z.Dp);
-    float *const p = take(kQueriesBackward * z.Tp), *const ds = take(kQueriesBackward * z.Tp);
+    float *const p = take(kQueriesBackward * z.strip), *const ds = take(kQueriesBackward * z.strip);
     float *const q_along = take(kQueriesBackward * z.Dp), *const dy_along = take(kQueriesBackward * z.Dp);
     float *const wide_q = take(kQueriesBackward * z.Dp), *const wide_dy = take(kQueriesBackward * z.Dp);
     float* const dq = take(kQueriesBackward * z.Dp);
     Head<S> const head = head_of(Q, b, h, C, z), dhead = head_of(dQ, b, h, C, z);
     loops.pack_across(k_across, head.k, head.ld), loops.pack_across(v_across, head.v, head.ld);
     loops.pack_along(k_along, head.k, head.ld, z.T);
-    kernels.fill_rows(dk, z.Dp, nullptr, z.T, z.Dp), kernels.fill_rows(dv, z.Dp, nullptr, z.T, z.Dp);
+    kernels.fill_rows(dk, z.Dp, nullptr, 2 * z.Tp, z.Dp);
     uint64_t const first_row = drops ? uint64_t(dropout.sequences.as<int64_t>()[b] * H + h) * uint64_t(z.T) : 0;
 
-    for (int64_t first = 0; first < z.T; first += kQueriesBackward) {
-      int64_t const rows = std::min(kQueriesBackward, z.T - first), keys = first + rows;
+    for (int64_t block = first_block; block < blocks; block += splits) {
+      int64_t const first = block * kQueriesBackward, rows = std::min(kQueriesBackward, z.T - first),
+                    keys = first + rows;
       S const *const q = head.q + first * head.ld, *const g = dY + (b * z.T + first) * C + h * z.D;
       auto const q_rows = loops.widened(q, head.ld, rows, wide_q), g_rows = loops.widened(g, C, rows, wide_dy);
       loops.scores(p, q_rows.data, q_rows.ld, k_across, rows, keys);
@@ -174,22 +189,30 @@ void Cpu::attention_backward_in(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Te
       for (int64_t r = 0; r < rows; ++r) {
         int64_t const i = first + r;
         float const delta = loops.kernels.dot(g + r * C, Y + (b * z.T + i) * C + h * z.D, z.D);
-        kernels.softmax_row_backward(p + r * z.Tp, ds + r * z.Tp, i + 1, keys, scale, L[(b * H + h) * z.T + i], delta,
-                                     drops ? &key : nullptr, (first_row + uint64_t(i)) * uint64_t(z.T));
+        kernels.softmax_row_backward(p + r * z.strip, ds + r * z.strip, i + 1, keys, scale, L[(b * H + h) * z.T + i],
+                                     delta, drops ? &key : nullptr, (first_row + uint64_t(i)) * uint64_t(z.T));
       }
       loops.weigh(dq, z.Dp, ds, k_along, rows, keys);
       loops.put(dhead.q + first * dhead.ld, dhead.ld, dq, rows);
       loops.pack_along(q_along, q, head.ld, rows), loops.pack_along(dy_along, g, C, rows);
-      for (int64_t j = 0; j < keys; j += z.rows) {  // keys [j, j + some) are seen by queries from j on
-        int64_t const some = std::min(z.rows, keys - j), from = std::max<int64_t>(0, j - first);
-        for (int64_t d = 0; d < z.D; d += z.panel) {
-          float const *const qs = q_along + d * rows + from * z.panel, *const gs = dy_along + d * rows + from * z.panel;
-          kernels.tile(dk + j * z.Dp + d, z.Dp, true, ds + from * z.Tp + j, 1, z.Tp, qs, some, z.panel, rows - from);
-          kernels.tile(dv + j * z.Dp + d, z.Dp, true, p + from * z.Tp + j, 1, z.Tp, gs, some, z.panel, rows - from);
-        }
-      }
+      loops.add_to_keys(dk, ds, q_along, first, rows), loops.add_to_keys(dv, p, dy_along, first, rows);
     }
-    loops.put(dhead.k, dhead.ld, dk, z.T), loops.put(dhead.v, dhead.ld, dv, z.T);
+  };
+  auto const put_sums = [&](int64_t head_number, int64_t part) {
+    Head<S> const dhead = head_of(dQ, head_number / H, head_number % H, C, z);
+    loops.put(dhead.k, dhead.ld, sums_at(part), z.T), loops.put(dhead.v, dhead.ld, sums_at(part) + of_sum, z.T);
+  };
+
+  // A thread takes a head at a time, as long as there are as many as threads. The queries of a head that is left then
+  // are shared by several threads, whose sums are added in order.
+  int64_t const left = B * H % threads_, whole = B * H - left;
+  int64_t const splits = left > 0 ? std::min(blocks, threads_ / left) : 1;
+  each_task(whole, [&](int64_t task, int64_t thread) { go_back(task, thread, 0, 1), put_sums(task, thread); });
+  each_task(left * splits, [&](int64_t task, int64_t) { go_back(whole + task / splits, task, task % splits, splits); });
+  each_task(left, [&](int64_t task, int64_t) {
+    for (int64_t s = 1; s < splits; ++s)
+      kernels.add(sums_at(task * splits), sums_at(task * splits), sums_at(task * splits + s), 2 * of_sum);
+    put_sums(whole + task, task * splits);
   });
 }
 void Cpu::do_attention_backward(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
