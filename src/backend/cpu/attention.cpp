@@ -1,7 +1,7 @@
-// Attention. A thread works on one head of one sequence, or on some of its queries where heads are few: it packs keys and values into panels (kernels.h) and goes
-// through the queries a few rows at a time, whose scores against all keys so far lie in a strip of scratch. So memory
-// grows with T, never with T², and the softmax of a row needs no second pass over the products. Panels, strips and sums
-// are f32 whatever the activations are stored as.
+// Attention. A thread works on one head of one sequence, or on some of its queries where heads are few: it packs keys
+// and values into panels (kernels.h) and goes through the queries a few rows at a time, whose scores against all keys
+// so far lie in a strip of scratch. So memory grows with T, never with T², and the softmax of a row needs no second
+// pass over the products. Panels, strips and sums are f32 whatever the activations are stored as.
 #include <cmath>
 #include <cstring>
 #include <utility>
