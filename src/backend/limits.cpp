@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/table.h"
 #include "backend/info.h"
 #include "core/error.h"
 

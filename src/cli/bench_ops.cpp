@@ -17,16 +17,16 @@ namespace folio::cli {
 namespace {
 
 struct MachineLimits {
-  double flops, bytes;  // a second
+  double flops, bytes;  // a second; operations on what the products take
 };
 
 struct Kit {  // the tensors of one block and the head, laid out once
-  Kit(Backend&, model::Config const&, int64_t B);
+  Kit(Backend&, DType, model::Config const&, int64_t B);
 
   Tensor take(char const* name, Shape shape, DType d = DType::f32) { return arena.take(name, d, shape); }
   Weight weight(char const* name, Shape shape, Uses uses = {}) {
     Weight w{.shape = shape, .uses = uses, .master = take(name, shape), .grad = take(name, shape), .compute = {}};
-    if (auto const bytes = int64_t(backend.compute_bytes(shape, DType::f32, uses)))
+    if (auto const bytes = int64_t(backend.compute_bytes(shape, dtype, uses)))
       w.compute = take(name, {bytes}, DType::u8);
     return w;
   }
@@ -34,27 +34,46 @@ struct Kit {  // the tensors of one block and the head, laid out once
   void lay_out();
 
   Backend& backend;
+  DType dtype;  // computed in: D of backend.h
   model::Config config;
   int64_t B, T, C, V, H;
   Arena arena{"bench"};
   Affine norm, c_attn, c_proj, c_fc, mlp_proj;
   Weight wte, wpe;
-  Tensor x, y, residual;        // (B, T, C)
+  Tensor x, y, dx;              // (B, T, C)
   Tensor wide, wide_2, wide_3;  // (B, T, 4C)
   Tensor qkv, dqkv;             // (B, T, 3C)
+  Tensor hidden, residual;      // (B, T, C), wide
+  Tensor logits;                // (1, V), wide
   Tensor lse, stats, losses;
   Tensor tokens, positions, token_weights, sequences, state, m, v, scratch;
 };
 
-Kit::Kit(Backend& b, model::Config const& c, int64_t batch)
-    : backend(b), config(c), B(batch), T(c.context), C(c.channels), V(c.vocab), H(c.heads) {
+Kit::Kit(Backend& b, DType d, model::Config const& c, int64_t batch)
+    : backend(b), dtype(d), config(c), B(batch), T(c.context), C(c.channels), V(c.vocab), H(c.heads) {
   lay_out();
   arena.allocate(backend);
   lay_out();
-  for (Tensor const& t :
-       {x, y, residual, wide, wide_2, wide_3, qkv, norm.weight.master, norm.bias.master, c_attn.weight.master,
-        c_attn.bias.master, c_proj.weight.master, c_proj.bias.master, c_fc.weight.master, c_fc.bias.master,
-        mlp_proj.weight.master, mlp_proj.bias.master, wte.master, wpe.master})
+  for (Tensor const& t : {x,
+                          y,
+                          hidden,
+                          residual,
+                          wide,
+                          wide_2,
+                          wide_3,
+                          qkv,
+                          norm.weight.master,
+                          norm.bias.master,
+                          c_attn.weight.master,
+                          c_attn.bias.master,
+                          c_proj.weight.master,
+                          c_proj.bias.master,
+                          c_fc.weight.master,
+                          c_fc.bias.master,
+                          mlp_proj.weight.master,
+                          mlp_proj.bias.master,
+                          wte.master,
+                          wpe.master})
     fill(t);
   for (Weight const& w : {norm.weight, norm.bias, c_attn.weight, c_attn.bias, c_proj.weight, c_proj.bias, c_fc.weight,
                           c_fc.bias, mlp_proj.weight, mlp_proj.bias, wte, wpe})
@@ -82,16 +101,17 @@ void Kit::lay_out() {
   c_attn = affine("c_attn", C, 3 * C), c_proj = affine("c_proj", C, C);
   c_fc = affine("c_fc", C, 4 * C), mlp_proj = affine("mlp_proj", 4 * C, C);
   wte = weight("wte", {V, C}, {.lookup = true, .head = true}), wpe = weight("wpe", {T, C}, {.lookup = true});
-  x = take("x", {B, T, C}), y = take("y", {B, T, C}), residual = take("residual", {B, T, C});
-  wide = take("wide", {B, T, 4 * C}), wide_2 = take("wide_2", {B, T, 4 * C}), wide_3 = take("wide_3", {B, T, 4 * C});
-  qkv = take("qkv", {B, T, 3 * C}), dqkv = take("dqkv", {B, T, 3 * C});
+  x = take("x", {B, T, C}, dtype), y = take("y", {B, T, C}, dtype), dx = take("dx", {B, T, C}, dtype);
+  for (Tensor* t : {&wide, &wide_2, &wide_3}) *t = take("wide", {B, T, 4 * C}, dtype);
+  qkv = take("qkv", {B, T, 3 * C}, dtype), dqkv = take("dqkv", {B, T, 3 * C}, dtype);
+  hidden = take("hidden", {B, T, C}), residual = take("residual", {B, T, C}), logits = take("logits", {1, V});
   lse = take("lse", {B, H, T}), stats = take("stats", {B, T, 2}), losses = take("losses", {2, B * T});
   tokens = take("tokens", {B, T}, DType::i32), positions = take("positions", {B, T}, DType::i32);
   token_weights = take("token_weights", {B, T}), sequences = take("sequences", {B}, DType::i64);
   state = take("state", {sizeof(StepState)}, DType::u8);
   m = take("m", wte.shape), v = take("v", wte.shape);
   int64_t const chunk = std::min(B * T, std::max<int64_t>(32, (int64_t{16} << 20) / V));
-  Limits const limits{.dtype = DType::f32,
+  Limits const limits{.dtype = dtype,
                       .rows = B * T,
                       .sequences = B,
                       .context = T,
@@ -107,7 +127,9 @@ void Kit::fill(Tensor t) {
   std::uniform_real_distribution<float> draw(-0.05f, 0.05f);
   std::vector<float> values(size_t(t.size()));
   for (float& value : values) value = draw(random);
-  backend.upload(t, values.data());
+  std::vector<bf16> rounded(t.dtype == DType::bf16 ? values.size() : 0);
+  std::ranges::transform(values.begin(), values.begin() + int64_t(rounded.size()), rounded.begin(), to_bf16);
+  backend.upload(t, rounded.empty() ? static_cast<void const*>(values.data()) : rounded.data());
 }
 
 class Table {
@@ -144,6 +166,8 @@ double bytes_of(std::initializer_list<Tensor> tensors) {
   return n;
 }
 
+double bytes_read(Weight const& w) { return double((w.compute.empty() ? w.master : w.compute).bytes()); }
+
 Weight frozen(Weight w) {  // as inference has it
   w.grad = {};
   return w;
@@ -161,10 +185,10 @@ void measure_products(Table& table, Kit& k) {
     Tensor row_y = y, row_x = x;
     row_y.shape = {1, O}, row_x.shape = {1, I};
     Affine const still = frozen(a);
-    table.bytes(fmt::format("linear 1×{}×{}, decoding", I, O), double(a.weight.master.bytes()),
+    table.bytes(fmt::format("linear 1×{}×{}, decoding", I, O), bytes_read(a.weight),
                 [=, &k] { k.backend.linear(row_y, row_x, still); });
   };
-  one(k.c_attn, k.qkv, k.x, k.residual), one(k.c_proj, k.y, k.x, k.residual), one(k.mlp_proj, k.y, k.wide, k.wide_2);
+  one(k.c_attn, k.qkv, k.x, k.dx), one(k.c_proj, k.y, k.x, k.dx), one(k.mlp_proj, k.y, k.wide, k.wide_2);
   double const flop = 2 * N * double(k.c_fc.weight.shape.size());
   std::string const shape = fmt::format("{}×{}×{}", k.B * k.T, k.C, 4 * k.C);
   table.products("linear_gelu " + shape, flop, [&] { k.backend.linear_gelu(k.wide, k.wide_2, k.x, k.c_fc); });
@@ -186,29 +210,29 @@ void measure_attention(Table& table, Kit& k) {
 }
 
 void measure_rest(Table& table, Kit& k) {
-  table.bytes("embed", bytes_of({k.x, k.x, k.x}), [&] { k.backend.embed(k.x, k.tokens, k.positions, k.wte, k.wpe); });
-  table.bytes("embed_backward", bytes_of({k.x, k.x, k.x, k.x, k.x}),
-              [&] { k.backend.embed_backward(k.x, k.tokens, k.positions, k.wte, k.wpe); });
-  table.bytes("layer_norm", bytes_of({k.y, k.x, k.stats}), [&] { k.backend.layer_norm(k.y, k.stats, k.x, k.norm); });
-  table.bytes("layer_norm_backward", bytes_of({k.residual, k.residual, k.y, k.x}),
-              [&] { k.backend.layer_norm_backward(k.residual, k.y, k.x, k.stats, k.norm); });
+  Tensor const h = k.hidden;
+  table.bytes("embed", bytes_of({h, h, h}), [&] { k.backend.embed(h, k.tokens, k.positions, k.wte, k.wpe); });
+  table.bytes("embed_backward", bytes_of({h, h, h, h, h}),
+              [&] { k.backend.embed_backward(h, k.tokens, k.positions, k.wte, k.wpe); });
+  table.bytes("layer_norm", bytes_of({k.y, h, k.stats}), [&] { k.backend.layer_norm(k.y, k.stats, h, k.norm); });
+  table.bytes("layer_norm_backward", bytes_of({k.residual, k.residual, k.y, h}),
+              [&] { k.backend.layer_norm_backward(k.residual, k.y, h, k.stats, k.norm); });
   table.bytes("gelu", bytes_of({k.wide, k.wide_2}), [&] { k.backend.gelu(k.wide, k.wide_2); });
   table.bytes("gelu_backward", bytes_of({k.wide, k.wide_2, k.wide_3}),
               [&] { k.backend.gelu_backward(k.wide_3, k.wide, k.wide_2); });
   for (double const rate : {0.0, 0.2}) {
     Dropout const d{.rate = rate, .layer = 0, .site = Site::mlp_residual, .sequences = k.sequences, .state = k.state};
-    table.bytes(rate > 0 ? fmt::format("dropout_add {}", rate) : "dropout_add 0", bytes_of({k.residual, k.x, k.y}),
-                [&] { k.backend.dropout_add(k.residual, k.x, k.y, d); });
+    table.bytes(rate > 0 ? fmt::format("dropout_add {}", rate) : "dropout_add 0", bytes_of({k.residual, h, k.y}),
+                [&] { k.backend.dropout_add(k.residual, h, k.y, d); });
   }
   double const N = double(k.B * k.T), weights = double(k.wte.shape.size());
   k.fill(k.x);
   table.products("classifier", 6 * N * weights, [&] {
     k.backend.classifier(k.losses, k.y, k.x, k.wte, {k.tokens, k.token_weights}, k.state, {});
   });
-  Tensor row = k.x, logits = k.wide;
-  row.shape = {1, k.C}, logits.shape = {1, k.V};
-  if (k.wide.size() >= k.V)
-    table.bytes("head, decoding", double(k.wte.master.bytes()), [&] { k.backend.head(logits, row, frozen(k.wte)); });
+  Tensor row = k.x;
+  row.shape = {1, k.C};
+  table.bytes("head, decoding", bytes_read(k.wte), [&] { k.backend.head(k.logits, row, frozen(k.wte)); });
   table.bytes("add_norm", double(k.wte.grad.bytes()), [&] { k.backend.add_norm(k.state, k.wte.grad); });
   table.bytes("adamw", 7 * double(k.wte.master.bytes()), [&] { k.backend.adamw(k.wte, k.m, k.v, k.state, {}); });
 }
@@ -232,9 +256,12 @@ std::vector<BenchRow> bench_ops(BenchOptions const& o) {
   shape.size = o.size, shape.layers = o.layers, shape.heads = o.heads, shape.channels = o.embd;
   shape.context = o.context, shape.vocab = o.vocab;
   int const threads = int(o.backend.threads);
-  MachineLimits const limits{measure_matrix_peak(threads).f32, measure_read_bandwidth(threads)};
   auto const backend = o.backend.make();
-  Kit kit(*backend, shape.config(), o.batch);
+  DType const dtype = o.backend.compute_type();
+  MatrixPeak const peak = measure_matrix_peak(threads);
+  MachineLimits const limits{dtype == DType::bf16 && peak.bf16 > 0 ? peak.bf16 : peak.f32,
+                             measure_read_bandwidth(threads)};
+  Kit kit(*backend, dtype, shape.config(), o.batch);
   Table table(limits, o.repeat);
   measure_products(table, kit), measure_attention(table, kit), measure_rest(table, kit);
   return table.rows;

@@ -9,8 +9,8 @@
 #include <omp.h>
 
 #include "backend/backend.h"
-#include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/matmul.h"
+#include "backend/cpu/table.h"
 #include "backend/host.h"
 #include "backend/info.h"
 
@@ -174,8 +174,5 @@ class Cpu final : public Backend {
 DropoutKey key_of(Dropout const&);
 
 inline int64_t row_of(int64_t V) { return round_up(V, 16) + 16; }  // floats from one row of logits to the next
-
-/// The kernels of a level that the processor has.
-KernelTable table_of(CpuLevel);
 
 }  // namespace folio::cpu
