@@ -33,17 +33,15 @@ void Cpu::product(float* c, int64_t ldc, float const* x, Matrix<S> w, float cons
   int64_t const of_part = product_floats() / threads_;
   if (M <= kThinRows)
     return divide(N, 64, 64, [&](int64_t begin, int64_t end, int64_t part) {
-      int64_t const strip = w.transposed ? 64 : kStrip / M / 64 * 64;  // transposed: rows of w, read whole
+      int64_t const strip = w.transposed ? end - begin : kStrip / M / 64 * 64;
       for (int64_t o = begin; o < end; o += strip) {
         int64_t const columns = std::min(strip, end - o);
         kernels.fill_rows(c + o, ldc, bias ? bias + o : nullptr, M, columns);
-        for (int64_t k = 0; k < K; k += kDepth) {
+        if (w.transposed) kernels.thin_product_transposed(c + o, ldc, x, K, w.data + o * w.ld, w.ld, M, columns, K);
+        for (int64_t k = 0; k < K && !w.transposed; k += kDepth) {
           int64_t const depth = std::min(kDepth, K - k);
-          if (w.transposed)
-            kernels.thin_product_transposed(c + o, ldc, x + k, K, w.data + o * w.ld + k, w.ld, M, columns, depth);
-          else
-            kernels.thin_product(c + o, ldc, x + k, K, w.data + k * w.ld + o, w.ld, packs + part * of_part, M, columns,
-                                 depth);
+          kernels.thin_product(c + o, ldc, x + k, K, w.data + k * w.ld + o, w.ld, packs + part * of_part, M, columns,
+                               depth);
         }
       }
     });

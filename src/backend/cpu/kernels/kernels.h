@@ -55,7 +55,7 @@ struct LinearKernels {
   /// c (rows, columns) += a · b, the same chain from unpacked b, for few rows. partial: (rows, columns) of scratch.
   void (*thin_product)(float* c, int64_t ldc, float const* a, int64_t lda, S const* b, int64_t ldb, float* partial,
                        int64_t rows, int64_t columns, int64_t K);
-  /// c (rows, columns) += a · bᵀ, the same chain from unpacked b (columns, K), for few rows.
+  /// c (rows, columns) += a · bᵀ from unpacked b (columns, K), for few rows and any K: the same chain over each kDepth.
   void (*thin_product_transposed)(float* c, int64_t ldc, float const* a, int64_t lda, S const* b, int64_t ldb,
                                   int64_t rows, int64_t columns, int64_t K);
 

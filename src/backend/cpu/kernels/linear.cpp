@@ -87,9 +87,13 @@ inline void thin_of(float* c, int64_t ldc, float const* a, int64_t lda, S const*
 // sums += the chain over kLanes (or fewer) steps of k, of kLanes rows of b.
 template <int kCount, class S>
 inline void transposed_steps(Vec sums[kCount], float const* a, int64_t lda, S const* const* rows, int64_t k,
-                             int64_t steps) {
+                             int64_t steps, int64_t ahead) {
+  constexpr int64_t kLine = 64 / int64_t(sizeof(S));
   Vec block[kLanes];
-  for (int64_t i = 0; i < kLanes; ++i) block[i] = load(rows[i] + k, steps);
+  for (int64_t i = 0; i < kLanes; ++i) {
+    block[i] = load(rows[i] + k, steps);
+    if (k % kLine == 0) _mm_prefetch(reinterpret_cast<char const*>(rows[i] + ahead + k), _MM_HINT_T0);
+  }
   transpose(block);
   for (int64_t i = 0; i < steps; ++i)
     for (int m = 0; m < kCount; ++m) sums[m] = fma(all(a[m * lda + k + i]), block[i], sums[m]);
@@ -99,23 +103,29 @@ template <int kCount, class S>
 inline void thin_transposed_of(float* c, int64_t ldc, float const* a, int64_t lda, S const* b, int64_t ldb,
                                int64_t columns, int64_t K) {
   constexpr int64_t kSide = kCount <= 4 ? 2 : 1;  // groups of columns whose chains run side by side
+  int64_t const ahead =
+      kSide * kLanes * ldb;  // the rows of the next groups: too many streams for the processor to guess
   for (int64_t o = 0; o < columns; o += kSide * kLanes) {
     Vec sums[kSide][kCount];
     S const* rows[kSide][kLanes];  // missing columns are read as the last one
-    for (int64_t g = 0; g < kSide; ++g) {
-      for (Vec& s : sums[g]) s = zero();
+    for (int64_t g = 0; g < kSide; ++g)
       for (int64_t i = 0; i < kLanes; ++i) rows[g][i] = b + least(o + g * kLanes + i, columns - 1) * ldb;
+    for (int64_t k = 0; k < K;) {
+      for (auto& of_group : sums)
+        for (Vec& s : of_group) s = zero();
+      int64_t const end = least(K, k + kDepth);
+      for (; k + kLanes <= end; k += kLanes)
+        for (int64_t g = 0; g < kSide; ++g) transposed_steps<kCount>(sums[g], a, lda, rows[g], k, kLanes, ahead);
+      for (int64_t g = 0; g < kSide && k < end; ++g)
+        transposed_steps<kCount>(sums[g], a, lda, rows[g], k, end - k, ahead);
+      k = end;
+      for (int64_t g = 0; g < kSide && o + g * kLanes < columns; ++g)
+        for (int m = 0; m < kCount; ++m) {
+          float* const to = c + m * ldc + o + g * kLanes;
+          int64_t const left = columns - o - g * kLanes;
+          store(to, load(to, left) + sums[g][m], left);
+        }
     }
-    int64_t k = 0;
-    for (; k + kLanes <= K; k += kLanes)
-      for (int64_t g = 0; g < kSide; ++g) transposed_steps<kCount>(sums[g], a, lda, rows[g], k, kLanes);
-    for (int64_t g = 0; g < kSide && k < K; ++g) transposed_steps<kCount>(sums[g], a, lda, rows[g], k, K - k);
-    for (int64_t g = 0; g < kSide && o + g * kLanes < columns; ++g)
-      for (int m = 0; m < kCount; ++m) {
-        float* const to = c + m * ldc + o + g * kLanes;
-        int64_t const left = columns - o - g * kLanes;
-        store(to, load(to, left) + sums[g][m], left);
-      }
   }
 }
 
