@@ -35,7 +35,8 @@ MatrixPeak measure_matrix_peak(int threads) {
     constexpr int64_t kSteps = 20'000'000;
     return loop ? double(n) * flops * double(kSteps) / best_seconds(n, [&](int) { loop(kSteps); }) : 0;
   };
-  return {rate(table.flops, table.multiply_adds), rate(table.flops_bf16, table.multiply_adds_bf16), level_in_use()};
+  return {rate(table.flops, table.multiply_adds), rate(table.flops_bf16, table.multiply_adds_bf16),
+          std::min(level_in_use(), CpuLevel::avx512_bf16)};
 }
 
 double measure_read_bandwidth(int threads) {
