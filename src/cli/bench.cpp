@@ -73,17 +73,17 @@ int bench(Arguments const& arguments) {
   BenchOptions o;
   std::vector<std::string> names;
   bool json = false;
-  Spec const spec{
-      .name = "bench",
-      .summary = "how fast this machine is at what folio does",
-      .details =
-          "train: one optimizer step (forward, loss, backward, clip, AdamW). decode: a prompt read, then "
-          "tokens one by one. tokenize: encode and decode. ops: each op. limits: what the processor can do.",
-      .example =
-          "folio bench train --size 124M --batch 4 --context 256\n"
-          "folio bench decode --batch 8 --json\nfolio bench limits",
-      .positionals = {{"WORKLOAD", &names, "train, decode, tokenize, ops, limits", 1, 5}},
-      .fields = joined({fields(o), {{"json", &json, "print JSON", {}, "Output"}}})};
+  Spec const spec{.name = "bench",
+                  .summary = "how fast this machine is at what folio does",
+                  .details =
+                      "train: one optimizer step (forward, loss, backward, clip, AdamW). decode: a prompt read, then "
+                      "tokens one by one. tokenize: encode, decode, train. ops: each op. limits: what the "
+                      "processor can do.",
+                  .example =
+                      "folio bench train --size 124M --batch 4 --context 256\n"
+                      "folio bench decode --batch 8 --json\nfolio bench limits",
+                  .positionals = {{"WORKLOAD", &names, "train, decode, tokenize, ops, limits", 1, 5}},
+                  .fields = joined({fields(o), {{"json", &json, "print JSON", {}, "Output"}}})};
   if (!parse(spec, arguments)) return 0;
   std::vector<std::string> known;
   for (Workload const& w : kWorkloads) known.push_back(w.name);

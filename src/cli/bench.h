@@ -28,7 +28,7 @@ struct BenchOptions {
 
 std::vector<BenchRow> bench_train(BenchOptions const&);     // one optimizer step
 std::vector<BenchRow> bench_decode(BenchOptions const&);    // a prompt read, tokens written
-std::vector<BenchRow> bench_tokenize(BenchOptions const&);  // encode and decode, one thread and all
+std::vector<BenchRow> bench_tokenize(BenchOptions const&);  // encode, decode, learn a vocabulary; one thread and all
 std::vector<BenchRow> bench_ops(BenchOptions const&);       // each op at the model's shapes
 std::vector<BenchRow> bench_limits(BenchOptions const&);    // matrix peak, read bandwidth
 

@@ -61,7 +61,10 @@ Spec spec_of(Options& o) {
                  {"separator", &o.separator,
                   "what divides a file into documents, such as '<|endoftext|>' or '\\n\\n'; without it a file is one"},
                  {"memory", &o.memory, "MiB for distinct words and for merging", {.min = 1, .max = 1 << 24}},
-                 {"threads", &o.threads, "threads that count; 0: one a processor", {.min = 0, .max = 1024}},
+                 {"threads",
+                  &o.threads,
+                  "threads that count; 0: every core that the process may use",
+                  {.min = 0, .max = 1024}},
                  {"json", &o.json, "print one JSON object"}}};
 }
 

@@ -3,9 +3,9 @@
 #include <deque>
 #include <future>
 #include <map>
-#include <thread>
 
 #include "core/error.h"
+#include "core/machine.h"
 #include "data/cutter.h"
 
 namespace folio::data {
@@ -22,7 +22,7 @@ uint64_t cost(uint64_t words, uint64_t bytes) { return words * kPerWord + bytes 
 class Counter {
  public:
   Counter(CountOptions const& o) : options_(o), cutter_(kPiece) {
-    threads_ = o.threads > 0 ? static_cast<size_t>(o.threads) : std::max(1u, std::thread::hardware_concurrency());
+    threads_ = o.threads > 0 ? static_cast<size_t>(o.threads) : static_cast<size_t>(look_at_machine().granted_cores());
   }
 
   void add(std::string const& source, std::string_view text) {
