@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Model directories beside Hugging Face transformers, both ways.
 
-  check_transformers.py BUILD     BUILD holds tests/checkpoint_test
+  check_transformers.py BUILD     BUILD holds folio and tests/checkpoint_test
 
 transformers loads what folio writes, as GPT2LMHeadModel, GPT2Model and through the Auto classes, without a warning, a
 missing or an unexpected tensor; folio loads what transformers saves: tied and untied, f32, f16 and bf16, with and without
 the "transformer." prefix, in shards, with the masks of old versions. Logits agree, and what folio cannot compute it refuses.
+A tokenizer that folio trained has the same ids in AutoTokenizer, special tokens included, and when transformers saved it.
 Runs in the environment of tests/golden/requirements.txt; `scripts/test --oracles` does so.
 """
 
@@ -22,7 +23,7 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARAL
 import safetensors.torch
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPT2Model
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, GPT2Model
 
 WORST = 1e-9  # of a logit, f64 on both sides
 
@@ -115,6 +116,37 @@ def load_quietly(folder, cls):
     return model, said
 
 
+def check_tokenizer(folio, root):
+    """Sentences on what differs between a trained tokenizer and the same one in transformers."""
+    special = ["<|user|>", "[two words]"]
+    text = "To be, or not to be, that is the question:\nWhether 'tis nobler in the mind\tto suffer  한글 <|user|x" * 20
+    sample = f"{text}<|user|>to be[two words]<|endoftext|>"
+    source, folder, again = (os.path.join(root, name) for name in ("text.txt", "trained", "saved again"))
+    with open(source, "w", encoding="utf-8") as file:
+        file.write(text)
+
+    def run(*words, given=""):
+        return subprocess.run([folio, *words], input=given, check=True, capture_output=True, text=True, encoding="utf-8").stdout
+
+    def ids_of(directory):
+        return [int(i) for i in run("tokenize", "--specials", "--tokenizer", directory, given=sample).split()]
+
+    run("tokenizer", "train", source, "--vocab", "300", "--out", folder, *(w for s in special for w in ("--special", s)))
+    theirs = AutoTokenizer.from_pretrained(folder)
+    theirs.save_pretrained(again)
+    ours = ids_of(folder)
+    wrong = []
+    if theirs(sample).input_ids != ours or AutoTokenizer.from_pretrained(again)(sample).input_ids != ours:
+        wrong.append("a trained tokenizer: AutoTokenizer has other ids")
+    if ids_of(again) != ours:
+        wrong.append("a trained tokenizer: folio has other ids after transformers saved it")
+    if theirs.decode(ours) != sample or theirs.decode(ours, skip_special_tokens=True) != text + "to be":
+        wrong.append("a trained tokenizer: AutoTokenizer decodes another text")
+    if len(theirs) != 300 or theirs.eos_token_id != 0 or not {*special} <= {*theirs.all_special_tokens}:
+        wrong.append(f"a trained tokenizer: {len(theirs)} tokens, special {theirs.all_special_tokens}")
+    return wrong
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__.strip())
@@ -178,6 +210,8 @@ def main():
                 wrong.append(f"again {name}: {said['error']}")
             else:
                 compare("again " + name, said["logits"], expected["again " + name])
+
+        wrong += check_tokenizer(os.path.join(sys.argv[1], "folio"), root)
 
     for sentence in wrong:
         print(sentence)
