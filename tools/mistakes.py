@@ -10,6 +10,7 @@ PYTORCH = "AdamW.HasPyTorchsWeightsAndMomentsInF64"
 GRADIENTS = "*HasTheReferencesLossAndEveryGradient*"
 RAGGED = "*OfARaggedBatchEqualsTheFullForward/cpu"
 F32 = "AdamW.HasPyTorchsLossesOnTheCpuBackendInF32"
+BF16 = "*InBf16IsNearTheReferencesLossAndEveryGradient*"
 REFERENCE = "src/backend/reference/"
 CPU = "src/backend/cpu/"
 HOST = "src/backend/host.h"
@@ -262,4 +263,16 @@ MISTAKES = [
      "adamw_step_test", "*RefusedForANonFiniteValue*/cpu"),
     (CPU + "optimizer.cpp", "the norm misses the last element of each piece",
      [("std::min(piece, n - p * piece)", "std::min(piece, n - p * piece) - 1")], "adamw_test", F32),
+    # bf16
+    (CPU + "kernels/optimizer.cpp", "the rounded copy of a weight stays as it was",
+     [("if (rounded) store(", "if (rounded && n < 0) store(")],
+     "adamw_step_test", "*LeavesTheBackendsOwnFormPrepared/cpu_bf16"),
+    (CPU + "linear.cpp", "prepare rounds the first half of a weight only",
+     [("convert(factor<bf16>(w), w.master.as<float>(), w.shape.size())",
+       "convert(factor<bf16>(w), w.master.as<float>(), w.shape.size() / 2)")], "gradient_cpu_test", BF16),
+    (CPU + "classifier.cpp", "the gradient of the logits stays f32 where its product reads bf16",
+     [("if (narrow) table_.bf16.narrow(", "if (narrow && n < 0) table_.bf16.narrow(")], "gradient_cpu_test", BF16),
+    (CPU + "attention.cpp", "backward reads another query in bf16",
+     [("kernels.widen(room + r * z.D, x + r * ld, z.D)", "kernels.widen(room + r * z.D, x, z.D)")],
+     "gradient_cpu_test", BF16),
 ]
