@@ -25,6 +25,7 @@ std::vector<Verb> const& verbs() {
       {"tokenizer", "train a byte-level BPE tokenizer on texts", tokenizer},
       {"prepare", "turn text into token shards, divided into train and val", prepare},
       {"eval", "loss, perplexity and bits per byte of a model on data", eval},
+      {"score", "probability, rank, loss and rivals of each token of a text", score},
       {"inspect", "a model's shape, tensors and parameters by part", inspect},
       {"bench", "how fast this machine is at what folio does", bench},
       {"info", "what a file or folder is; where things are kept", info},

@@ -12,6 +12,7 @@ int train(Arguments const&);
 int generate(Arguments const&);
 int prepare(Arguments const&);
 int eval(Arguments const&);
+int score(Arguments const&);
 int inspect(Arguments const&);
 int bench(Arguments const&);
 int info(Arguments const&);

@@ -6,8 +6,8 @@
 
 #include "generate/sampler.h"
 #include "generate/stop.h"
-#include "generate/window.h"
 #include "model/kv_cache.h"
+#include "model/window.h"
 
 namespace folio::generate {
 
@@ -58,12 +58,12 @@ struct Text {
 class Engine::Round {
  public:
   Round(Engine& engine, GenerateOptions const& options, Listener const& listener)
-      : e_(engine), m_(*engine.memory_), o_(options), listener_(listener), sampler_(options.sampling) {
-    int64_t const T = e_.weights_.config.context;
-    check(o_.slide <= T, Fault::value, "--slide {} is more than the context of {} tokens: give 1 to {}", o_.slide, T,
-          T);
-    window_ = {T, o_.slide > 0 ? o_.slide : T - T / 2};
-  }
+      : e_(engine),
+        m_(*engine.memory_),
+        o_(options),
+        listener_(listener),
+        sampler_(options.sampling),
+        window_(model::window_of(engine.weights_.config.context, options.slide)) {}
   ~Round() {
     for (Text& t : texts_)
       if (t.sequence >= 0) m_.cache->remove(t.sequence);
@@ -98,7 +98,7 @@ class Engine::Round {
   GenerateOptions const& o_;
   Listener const& listener_;
   Sampler sampler_;
-  Window window_{};
+  model::Window window_;
   std::vector<Text> texts_;
 };
 

@@ -1,13 +1,42 @@
 #include "report/table.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "core/error.h"
 
 namespace folio::report {
 
+namespace {
+
+// Columns of a code point. Two: the blocks that Unicode's EastAsianWidth.txt calls wide, and pictographs; none: marks
+// that stand on the letter before.
+size_t columns_of(uint32_t c) {
+  struct Range {
+    uint32_t first, last;
+  };
+  constexpr Range none[] = {{0x300, 0x36f}, {0x200b, 0x200f}, {0xfe00, 0xfe0f}};
+  constexpr Range two[] = {{0x1100, 0x115f},   {0x2e80, 0xa4cf},  {0xac00, 0xd7a3}, {0xf900, 0xfaff},
+                           {0xfe30, 0xfe6f},   {0xff00, 0xff60},  {0xffe0, 0xffe6}, {0x1f300, 0x1f64f},
+                           {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}};
+  auto const within = [c](Range r) { return r.first <= c && c <= r.last; };
+  return std::ranges::any_of(none, within) ? 0 : std::ranges::any_of(two, within) ? 2 : 1;
+}
+
+}  // namespace
+
 size_t display_width(std::string_view s) {
-  return size_t(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  size_t width = 0;
+  for (size_t i = 0; i < s.size();) {
+    auto const lead = static_cast<unsigned char>(s[i]);
+    size_t const length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    uint32_t code = length == 1 ? lead : lead & (0xffu >> (length + 1));
+    for (size_t k = 1; k < length && i + k < s.size(); ++k)
+      code = code << 6 | (static_cast<unsigned char>(s[i + k]) & 0x3f);
+    width += columns_of(code);
+    i += length;
+  }
+  return width;
 }
 
 std::string grouped(int64_t n) {

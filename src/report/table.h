@@ -22,7 +22,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-size_t display_width(std::string_view utf8);  // code points: good for what folio prints itself
+size_t display_width(std::string_view utf8);  // columns of well-formed text in a terminal
 std::string grouped(int64_t n);               // 124,439,808
 
 }  // namespace folio::report

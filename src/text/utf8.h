@@ -31,6 +31,16 @@ inline Character read_character(char const* at, char const* end) {
   return {a, 1, false};
 }
 
+/// Well-formed from the first byte to the last?
+inline bool is_utf8(std::string_view bytes) {
+  for (char const *at = bytes.data(), *end = at + bytes.size(); at < end;) {
+    Character const c = read_character(at, end);
+    if (!c.valid) return false;
+    at += c.length;
+  }
+  return true;
+}
+
 void append_utf8(std::string& to, uint32_t code);
 
 /// How many bytes at the end of `bytes` begin a well-formed character that more bytes could complete: 0 to 3.

@@ -6,7 +6,7 @@
 
 #include <set>
 
-#include "generate/window.h"
+#include "model/window.h"
 
 namespace folio::generate {
 namespace {
@@ -161,7 +161,7 @@ TEST_P(EngineTest, RefusesAnEmptyPromptAndForeignIds) {
 
 TEST(Window, IsAFunctionOfTheLengthAndDropsSlideTokensWhenFull) {
   for (int64_t slide : {1, 3, 4, 8}) {
-    Window const w{8, slide};
+    model::Window const w{8, slide};
     int64_t expected = 0;  // by the rule, token by token
     for (int64_t total = 1; total <= 100; ++total) {
       expected = expected == 8 ? 8 - slide + 1 : expected + 1;

@@ -34,6 +34,15 @@ TEST(Table, LeavesColumnsOutFromTheRightAndSaysSo) {
   EXPECT_EQ(t.text().find('z'), std::string::npos);
 }
 
+TEST(Table, CountsTheColumnsOfATerminal) {
+  EXPECT_EQ(display_width(""), 0u);
+  EXPECT_EQ(display_width("na\u00efve \u2192"), 7u);
+  EXPECT_EQ(display_width("\ud55c\uae00"), 4u);   // Hangul
+  EXPECT_EQ(display_width("\u6f22\u5b57x"), 5u);  // Han
+  EXPECT_EQ(display_width("e\u0301"), 1u);        // a mark on a letter
+  EXPECT_EQ(display_width("\U0001f600"), 2u);
+}
+
 TEST(Table, GroupsThousands) {
   EXPECT_EQ(grouped(0), "0");
   EXPECT_EQ(grouped(999), "999");
