@@ -140,13 +140,15 @@ TEST_F(Train, StoppedAtAnyStepAndResumedItIsTheUninterruptedRunBitForBit) {
 
 TEST_F(Train, ResumedAtAnotherLevelItSaysThatTheBitsChange) {
   if (processor().level() <= CpuLevel::avx2) GTEST_SKIP() << "this machine has no second level";
-  ASSERT_EQ(run(command("levels", {"--stop-after", "3"})).code, 75);
-  Ended const resumed =
-      run({"train", "--out", at("levels"), "--resume", "--steps", "5"}, {.set = {{"FOLIO_ISA", "avx2"}}});
+  ASSERT_EQ(run(command("levels", {"--stop-after", "3", "--dtype", "f32"})).code, 75);
+  Ended const resumed = run({"train", "--out", at("levels"), "--resume", "--steps", "5"},
+                            {.set = {{"FOLIO_ISA", "avx2"}, {"ONEDNN_VERBOSE", "1"}}});
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_NE(resumed.err.find(std::string("instruction set was ") + name_of(processor().level()) + " and is now avx2"),
             std::string::npos)
       << resumed.err;
+  EXPECT_NE(resumed.out.find("exec,cpu,matmul"), std::string::npos) << resumed.out;  // oneDNN is held to the level too
+  EXPECT_EQ(resumed.out.find("avx512"), std::string::npos) << resumed.out;
 }
 
 TEST_F(Train, StoppedInManyPiecesWithRandomWindowsAndAccumulation) {
