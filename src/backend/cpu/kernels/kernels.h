@@ -14,9 +14,6 @@
 
 namespace folio::cpu {
 
-// What a level's own sizes (LinearKernels) are at most.
-inline constexpr int64_t kMostPanel = 32;
-inline constexpr int64_t kMostRows = 12;
 inline constexpr int64_t kThinRows = 8;  // rows that the thin products take at most
 inline constexpr int64_t kDepth = 256;   // inner dimension summed at once: see product() in cpu/linear.cpp
 

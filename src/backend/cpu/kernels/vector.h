@@ -1,7 +1,7 @@
 // The vector of the level that is being compiled, and the functions on it that kernels are written with. Only files of
 // this folder include it: they are compiled with that level's flags, every name but the fill functions of kernels.h has
 // internal linkage, and nothing of the standard library is called, so no function built for a level can be picked up by
-// code that runs anywhere (the row level_symbols holds this).
+// code that runs anywhere (level_symbols_test holds this).
 //
 // A loop's tail goes through the same code as its body, with a masked load and store: an element's bits do not
 // depend on its place in the row. load and store take float or bf16; an element of bf16 widens exactly and is rounded
