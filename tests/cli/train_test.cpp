@@ -285,6 +285,26 @@ TEST_F(Train, AResumedRunKeepsItsShapeAndMayChangeItsLength) {
   EXPECT_EQ(Path(last_checkpoint(folder / "run")).filename(), "step-00000070");
 }
 
+TEST_F(Train, ARunKeepsTheTypeThatItWasBegunInBitForBit) {
+  for (std::string const dtype : {"f32", "bf16"}) {
+    ASSERT_EQ(run(command("whole-" + dtype, {"--dtype", dtype})).code, 0);
+    ASSERT_EQ(run(command("parts-" + dtype, {"--dtype", dtype, "--stop-after", "13"})).code, 75);
+    Ended const resumed = go_on("parts-" + dtype);
+    EXPECT_EQ(resumed.code, 0) << resumed.err;
+    EXPECT_NE(resumed.err.find("computes in  " + dtype + " on"), std::string::npos) << resumed.err;
+    expect_same_run("whole-" + dtype, "parts-" + dtype);
+  }
+  EXPECT_FALSE(read_file(last_checkpoint(folder / "whole-f32") + "/model.safetensors") ==
+               read_file(last_checkpoint(folder / "whole-bf16") + "/model.safetensors"));
+  ASSERT_EQ(run(command("default", {"--stop-after", "1"})).code, 75);
+  std::string const config = read_file(folder / "default" / "config.toml");
+  EXPECT_TRUE(config.find("dtype = \"bf16\"") != config.npos || config.find("dtype = \"f32\"") != config.npos)
+      << config;
+  Ended const refused = run(command("other", {"--dtype", "bf16", "--device", "reference"}));
+  EXPECT_EQ(refused.code, 78);
+  EXPECT_NE(refused.err.find("--dtype bf16: the reference device"), std::string::npos) << refused.err;
+}
+
 TEST_F(Train, RefusalsHaveTheirCodeAndLeaveNothingBehind) {
   write_file(folder / "empty.txt", "");
   write_file(folder / "short.txt", "To be");
