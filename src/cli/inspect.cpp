@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/inspect_data.h"
+#include "cli/kind.h"
 #include "cli/resolve_model.h"
 #include "cli/verbs.h"
 #include "core/json.h"
 #include "core/progress.h"
 #include "model/checkpoint.h"
 #include "model/sizes.h"
+#include "model/statistics.h"
 #include "report/table.h"
 #include "text/tokenizer.h"
 
@@ -77,6 +80,59 @@ std::string tensors_text(model::Config const& c) {
   return table.text();
 }
 
+// A stored tensor that the model has: zero biases of a model without them are not listed.
+struct Measured {
+  std::string name;
+  Shape shape;
+  model::TensorStatistics values;
+};
+std::vector<Measured> measure(model::ModelDirectory const& directory) {
+  std::vector<Measured> all;
+  Progress progress;
+  auto const stored = directory.stored();
+  for (auto const& s : stored) {
+    if (s.tensor == nullptr || (!directory.config().bias && s.name.ends_with(".bias"))) continue;
+    if (progress.due()) progress.show({fmt::format("{}/{} tensors", all.size(), stored.size())});
+    std::string const prefix = "transformer.";
+    all.push_back({s.name.starts_with(prefix) ? s.name.substr(prefix.size()) : s.name, s.shape,
+                   model::statistics_of(*s.file, *s.tensor)});
+  }
+  progress.finish();
+  return all;
+}
+
+std::string measured_text(std::vector<Measured> const& tensors) {
+  report::Table table({{"tensor", false}, {"shape", false}, {"mean"}, {"deviation"}, {"least"}, {"largest"}});
+  auto const number = [](double v) { return fmt::format("{:.1e}", v); };
+  std::string broken;
+  for (Measured const& t : tensors) {
+    table.row({t.name, t.shape.text(), number(t.values.mean), number(t.values.deviation), number(t.values.min),
+               number(t.values.max)});
+    if (t.values.non_finite > 0)
+      broken += wrapped(fmt::format("{} has {} values that are not finite; its row is of the others", t.name,
+                                    grouped(t.values.non_finite)),
+                        0);
+  }
+  return table.text() + broken;
+}
+
+Json measured_json(std::vector<Measured> const& tensors) {
+  Json all = Json::array();
+  for (Measured const& t : tensors) {
+    Json shape = Json::array();
+    for (int i = 0; i < t.shape.rank(); ++i) shape.push_back(t.shape[i]);
+    all.push_back({{"name", t.name},
+                   {"shape", shape},
+                   {"times", 1},
+                   {"mean", t.values.mean},
+                   {"deviation", t.values.deviation},
+                   {"min", t.values.min},
+                   {"max", t.values.max},
+                   {"non_finite", t.values.non_finite}});
+  }
+  return all;
+}
+
 Json json_of(model::Config const& c) {
   model::ParameterCounts const n = model::count_parameters(c);
   Json parts = Json::object(), tensors = Json::array();
@@ -116,14 +172,16 @@ void show(model::Config const& c, model::ModelDirectory const* directory, bool j
       all.update({{"path", directory->path().string()},
                   {"stored_dtype", directory->dtype()},
                   {"stored_bytes", directory->stored_bytes()},
-                  {"tokenizer", tokenizer.empty() ? Json(nullptr) : Json(tokenizer)}});
+                  {"tokenizer", tokenizer.empty() ? Json(nullptr) : Json(tokenizer)},
+                  {"tensors", measured_json(measure(*directory))}});
     return print(dump(all, 2) + '\n');
   }
   std::string out;
   if (directory)
     out = fmt::format("{}\nstored as {}, {}; tokenizer: {}\n", directory->path().string(), directory->dtype(),
                       format_bytes(double(directory->stored_bytes())), tokenizer.empty() ? "none" : tokenizer);
-  print(out + shape_line(c) + '\n' + parts_text(model::count_parameters(c)) + '\n' + tensors_text(c));
+  print(out + shape_line(c) + '\n' + parts_text(model::count_parameters(c)) + '\n' +
+        (directory ? measured_text(measure(*directory)) : tensors_text(c)));
 }
 
 }  // namespace
@@ -132,21 +190,27 @@ int inspect(Arguments const& arguments) {
   std::vector<std::string> models, given;
   model::ModelOptions shape;
   bool json = false;
-  Spec spec{
-      .name = "inspect",
-      .summary = "a model's shape, tensors and parameters by part",
-      .details =
-          "MODEL is a model directory, a run (its best, else newest checkpoint) or a checkpoint. Without one, "
-          "the flags describe a shape.",
-      .example =
-          "folio inspect runs/first\nfolio inspect --size 124M\nfolio inspect --size 124M --layers 6 --context 256",
-      .positionals = {{"MODEL", &models, "a model directory, a run or a checkpoint", 0, 1}},
-      .fields = shape.fields()};
+  int64_t window = 64;
+  Spec spec{.name = "inspect",
+            .summary = "what is in a model or in prepared data",
+            .details =
+                "MODEL is a model directory, a run (its best, else newest checkpoint) or a checkpoint. Of each "
+                "tensor: mean, deviation, least and largest value. Without a MODEL the flags describe a shape. Of "
+                "DATA: tokens, ids used, the most frequent, "
+                "how much is repeated, how much of val stands in train, and a sample.",
+            .example =
+                "folio inspect runs/first\nfolio inspect data/mine\nfolio inspect --size 124M\nfolio inspect --size "
+                "124M --layers 6 --context 256",
+            .positionals = {{"MODEL|DATA", &models,
+                             "a model directory, a run or a checkpoint; or what folio prepare wrote", 0, 1}},
+            .fields = shape.fields()};
+  spec.fields.push_back(
+      {"window", &window, "of data: ids in a window that is looked for elsewhere", {.min = 1, .max = 65536}, "Data"});
   spec.fields.push_back({"json", &json, "print one JSON object", {}, "Output"});
   if (!parse(spec, arguments, &given)) return 0;
   if (models.empty()) {
     check(!given.empty() && given != std::vector<std::string>{"json"}, Fault::usage,
-          "what to inspect? Give a MODEL, or a shape: folio inspect --size 124M");
+          "what to inspect? Give a MODEL or DATA, or a shape: folio inspect --size 124M");
     show(shape.config(), nullptr, json);
     return 0;
   }
@@ -155,6 +219,11 @@ int inspect(Arguments const& arguments) {
     for (Field const& field : shape.fields())
       check(name != "--" + field.name && name != "--no-" + field.name, Fault::value,
             "{} contradicts {}: the model brings its shape; leave the flag away", name, models[0]);
+  }
+  if (Kind const kind = what_is(models[0]);
+      kind == Kind::data || kind == Kind::ids_folder || kind == Kind::shard || kind == Kind::ids) {
+    inspect_data(models[0], window, json);
+    return 0;
   }
   model::ModelDirectory const directory(resolve_model(models[0]));
   show(directory.config(), &directory, json);

@@ -5,7 +5,7 @@
 namespace folio::cli {
 
 LoadedModel::LoadedModel(std::string const& model, BackendChoice const& choice)
-    : directory_(resolve_model(model)), backend_(choice.make()) {
+    : directory_(verified_model(model)), backend_(choice.make()) {
   auto lay_out = [&] {
     weights_ = lay_out_weights(arenas_, *backend_, directory_.config(), choice.compute_type(), false);
   };

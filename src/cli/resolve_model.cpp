@@ -1,6 +1,7 @@
 #include "cli/resolve_model.h"
 
 #include "cli/kind.h"
+#include "model/checkpoint.h"
 #include "train/run_directory.h"
 
 namespace folio::cli {
@@ -13,6 +14,14 @@ Path resolve_model(Path const& path) {
     if (kind != Kind::data && std::filesystem::exists(path / part, ignored)) return path;
   expect_model(path);
   return path;
+}
+
+Path verified_model(Path const& path) {
+  Path const model = resolve_model(path);
+  std::error_code ignored;
+  if (what_is(model) == Kind::checkpoint && std::filesystem::exists(model / "manifest.json", ignored))
+    model::verify_manifest(model, "optimizer.safetensors");
+  return model;
 }
 
 }  // namespace folio::cli

@@ -10,4 +10,8 @@ namespace folio::cli {
 /// where it is something else; the sentence says what it is and which verb takes it.
 Path resolve_model(Path const&);
 
+/// The same for a model that will be computed with: where it is a checkpoint with a manifest, its files are what was
+/// written (the moments of training are not looked at). Throws Fault::content with the name of a file that is not.
+Path verified_model(Path const&);
+
 }  // namespace folio::cli

@@ -107,7 +107,7 @@ void take_over(TrainCommand& now, std::vector<std::string> const& given, Path co
 
 // The shape that a new run has; with --from the model's.
 model::Config starting_shape(TrainCommand const& c, std::vector<std::string> const& given) {
-  model::Config const base = model::ModelDirectory(resolve_model(c.from)).config();
+  model::Config const base = model::ModelDirectory(verified_model(c.from)).config();
   model::ModelOptions wanted = laid_over(base, c.model, given);
   check(without_dropout(wanted.config()) == without_dropout(base), Fault::value,
         "{} contradicts --from {}: the model brings its shape; leave the flags away", given_model_flags(c.model, given),

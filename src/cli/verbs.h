@@ -14,6 +14,7 @@ int prepare(Arguments const&);
 int eval(Arguments const&);
 int score(Arguments const&);
 int inspect(Arguments const&);
+int export_(Arguments const&);
 int bench(Arguments const&);
 int info(Arguments const&);
 int doctor(Arguments const&);

@@ -189,6 +189,16 @@ std::string ModelDirectory::dtype() const {
   return out;
 }
 
+std::vector<ModelDirectory::Stored> ModelDirectory::stored() const {
+  std::vector<Stored> all;
+  for_each_stored(config(), [&](std::string const& name, Shape const& shape) {
+    auto const at = tensors_.find(name);
+    if (at == tensors_.end()) all.push_back({stored_as(name), shape, nullptr, nullptr});
+    else all.push_back({stored_as(name), shape, at->second.file, at->second.tensor});
+  });
+  return all;
+}
+
 uint64_t ModelDirectory::stored_bytes() const {
   uint64_t sum = 0;
   for (auto const& [name, place] : tensors_) sum += place.tensor->bytes;

@@ -25,6 +25,14 @@ class ModelDirectory {
   std::string dtype() const;      // of the stored tensors: "F32", or "F32, BF16"
   uint64_t stored_bytes() const;  // of all tensors
 
+  struct Stored {      // what a file of this model holds
+    std::string name;  // as folio and transformers write it
+    Shape shape;
+    SafetensorsFile const* file;
+    StoredTensor const* tensor;  // null: a bias that is zero because the model has none
+  };
+  std::vector<Stored> stored() const;  // in the order of a file, biases always
+
   /// Fills the masters from F32, F16, BF16 or F64 and prepares the weights. Their config is this one's, but for
   /// dropout.
   void load(Backend&, Weights const&) const;
@@ -57,6 +65,7 @@ void save_model(Path const& folder, Backend&, Weights const&, ModelInfo info,
 void write_manifest(Path const& folder);
 
 /// Throws Fault::content naming the first file that is missing or differs; Fault::missing where there is no manifest.
-void verify_manifest(Path const& folder);
+/// `except`: a file that is not looked at, since the caller does not read it.
+void verify_manifest(Path const& folder, std::string const& except = "");
 
 }  // namespace folio::model

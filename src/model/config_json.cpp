@@ -58,7 +58,7 @@ void read_folio(Json const& folio, std::string const& origin, ModelInfo& info) {
 
 }  // namespace
 
-std::string config_json(ModelInfo const& info) {
+std::string config_json(ModelInfo const& info, DType stored) {
   Config const& c = info.config;
   Json const end_of_text = info.end_of_text ? Json(*info.end_of_text) : Json(nullptr);
   return dump(Json{{"model_type", "gpt2"},
@@ -90,7 +90,9 @@ std::string config_json(ModelInfo const& info) {
                    {"summary_activation", nullptr},
                    {"summary_proj_to_labels", true},
                    {"summary_first_dropout", 0.1},
-                   {"torch_dtype", "float32"},
+                   {"torch_dtype", stored == DType::bf16  ? "bfloat16"
+                                   : stored == DType::f16 ? "float16"
+                                                          : "float32"},
                    {"folio",
                     {{"version", kVersion},
                      {"bias", c.bias},

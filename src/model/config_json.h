@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "core/dtype.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "model/config.h"
@@ -17,7 +18,7 @@ struct ModelInfo {  // what config.json says
   bool by_folio = false;                              // read: there is a "folio" object
 };
 
-std::string config_json(ModelInfo const&);
+std::string config_json(ModelInfo const&, DType stored = DType::f32);
 
 /// Missing keys take GPT-2's defaults, as they do in transformers. What folio does not compute is refused by name.
 /// Throws Fault::content with `origin`.

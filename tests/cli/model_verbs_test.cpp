@@ -1,5 +1,7 @@
 // inspect and eval as a shell runs them: results, JSON, and models that are not what they should be.
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/json.h"
 #include "model/checkpoint.h"
@@ -118,7 +120,6 @@ TEST_F(ModelVerbs, EvalWantsDataOfTheModelsVocabulary) {
 
 TEST_F(ModelVerbs, OneKindGivenForAnotherIsNamed) {
   expect_refusal({"eval", path("data"), "--data", path("data")}, 65, "is prepared data, not a model");
-  expect_refusal({"inspect", path("data")}, 65, "is prepared data, not a model");
   expect_refusal({"inspect", path("text.txt")}, 65, "is a text, not a model");
   expect_refusal({"inspect", path("nowhere")}, 66, "does not exist");
   expect_refusal({"eval", path("nowhere"), "--data", path("data")}, 66, "does not exist");
@@ -214,6 +215,74 @@ TEST_F(ModelVerbs, ARunStandsForItsBestElseItsNewestCheckpoint) {
   EXPECT_EQ(run({"eval", path("run"), "--data", path("data")}).code, 0);
   EXPECT_EQ(json({"inspect", path("run/checkpoints/step-00000010"), "--json"})["path"],
             path("run/checkpoints/step-00000010"));
+}
+
+TEST_F(ModelVerbs, InspectMeasuresEachTensor) {
+  Json const j = json({"inspect", model_, "--json"});
+  Json const& norm = *std::ranges::find_if(j["tensors"], [](Json const& t) { return t["name"] == "h.1.ln_2.weight"; });
+  auto const values = formula_values("h.1.ln_2.weight", 8, 5, 4);
+  double sum = 0, squares = 0;
+  for (float const v : values) sum += v;
+  for (float const v : values) squares += (v - sum / 8) * (v - sum / 8);
+  EXPECT_NEAR(norm["mean"].get<double>(), sum / 8, 1e-12);
+  EXPECT_NEAR(norm["deviation"].get<double>(), std::sqrt(squares / 8), 1e-12);
+  EXPECT_EQ(norm["max"].get<double>(), *std::ranges::max_element(values));
+  EXPECT_EQ(norm["non_finite"], 0);
+  Ended const words = run({"inspect", model_});
+  EXPECT_NE(words.out.find("h.1.ln_2.weight"), std::string::npos) << words.out;
+}
+
+TEST_F(ModelVerbs, InspectSaysWhatIsInData) {
+  Json const j = json({"inspect", path("data"), "--window", "8", "--json"});
+  std::string const train = text_.substr(0, j["splits"]["train"]["tokens"].get<size_t>()),
+                    val = text_.substr(train.size());
+  EXPECT_EQ(j["splits"]["val"]["tokens"], val.size());
+  EXPECT_EQ(j["splits"]["train"]["ids_used"], std::set<char>(train.begin(), train.end()).size());
+  Json const& first = j["splits"]["train"]["most_frequent"][0];
+  EXPECT_EQ(first["text"], " ");
+  EXPECT_EQ(first["count"], std::ranges::count(train, ' '));
+  int64_t found = 0, windows = 0;
+  for (size_t at = 0; at + 8 <= val.size(); at += 8, ++windows) found += train.find(val.substr(at, 8)) != train.npos;
+  EXPECT_EQ(j["val_in_train"]["windows"], windows);
+  EXPECT_EQ(j["val_in_train"]["found"], found);
+  EXPECT_NE(train.find(j["splits"]["train"]["sample"].get<std::string>()), train.npos);
+  Ended const words = run({"inspect", path("data")});
+  EXPECT_EQ(words.code, 0) << words.err;
+  EXPECT_NE(words.out.find("Windows of val that stand in train"), std::string::npos) << words.out;
+}
+
+TEST_F(ModelVerbs, ExportedModelsAreModels) {
+  Json const e = json({"export", model_, "--out", path("small"), "--dtype", "bf16", "--json"});
+  EXPECT_EQ(e["stored_bytes"].get<int64_t>() * 2, e["from_bytes"].get<int64_t>());
+  EXPECT_EQ(json({"inspect", path("small"), "--json"})["stored_dtype"], "BF16");
+  double const loss = json({"eval", model_, "--data", path("data"), "--json"})["loss"];
+  EXPECT_NEAR(json({"eval", path("small"), "--data", path("data"), "--json"})["loss"].get<double>(), loss, 0.02);
+  expect_refusal({"export", model_, "--out", path("small")}, 73, "small");
+  expect_refusal({"export", model_}, 2, "--out");
+  expect_refusal({"export", path("data"), "--out", path("x")}, 65, "is prepared data, not a model");
+}
+
+TEST_F(ModelVerbs, ADamagedCheckpointIsNamedBeforeItIsUsed) {
+  Path const step = folder_ / "run/checkpoints/step-00000010";
+  make_folders(step.parent_path());
+  write_file(folder_ / "run/config.toml", "");
+  save_model_in("run/checkpoints/step-00000010");
+  write_file(step / "state.json", "{}");
+  write_file(step / "optimizer.safetensors", "moments");
+  model::write_manifest(step);
+  std::filesystem::remove(step / "optimizer.safetensors");  // only training reads it
+  EXPECT_EQ(run({"eval", path("run"), "--data", path("data")}).code, 0);
+  std::string bytes = read_file(step / "model.safetensors");
+  bytes[bytes.size() - 3] ^= 1;
+  write_file(step / "model.safetensors", bytes);
+  write_file(folder_ / "part.txt", kText);
+  for (std::vector<std::string> const& words :
+       {std::vector<std::string>{"eval", path("run"), "--data", path("data")},
+        {"generate", path("run"), "--prompt", "the"},
+        {"score", path("run"), "--text", path("part.txt")},
+        {"export", path("run"), "--out", path("out")},
+        {"train", "--from", path("run"), "--data", path("data"), "--out", path("next"), "--steps", "1"}})
+    expect_refusal(words, 65, "model.safetensors is damaged");
 }
 
 }  // namespace
