@@ -147,6 +147,21 @@ def check_tokenizer(folio, root):
     return wrong
 
 
+def check_exports(folio, root, ours):
+    """Sentences on what transformers reads otherwise from what folio export wrote of the model `ours`."""
+    wrong, whole = [], logits_of(load_quietly(ours, GPT2LMHeadModel)[0])
+    for dtype, torch_dtype, bound in (("bf16", torch.bfloat16, 2**-5), ("f16", torch.float16, 2**-8), ("f32", torch.float32, 0)):
+        folder = os.path.join(root, "exported " + dtype)
+        subprocess.run([folio, "export", ours, "--out", folder, "--dtype", dtype], check=True, stdout=subprocess.DEVNULL)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+        if model.dtype != torch_dtype:
+            wrong.append(f"exported {dtype}: transformers loads it as {model.dtype}")
+        error = (logits_of(load_quietly(folder, GPT2LMHeadModel)[0]) - whole).abs().max().item() / whole.abs().max().item()
+        if not error <= bound:
+            wrong.append(f"exported {dtype}: the logits differ by {error:.1e} of the largest")
+    return wrong
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__.strip())
@@ -211,6 +226,7 @@ def main():
             else:
                 compare("again " + name, said["logits"], expected["again " + name])
 
+        wrong += check_exports(os.path.join(sys.argv[1], "folio"), root, os.path.join(ours, written[0]))
         wrong += check_tokenizer(os.path.join(sys.argv[1], "folio"), root)
 
     for sentence in wrong:
