@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <istream>
-#include <random>
 
 #include "core/error.h"
 #include "core/file_calls.h"
@@ -21,7 +20,6 @@ using namespace calls;
 namespace {
 
 constexpr size_t kBuffer = size_t{1} << 20;
-constexpr size_t kLongestName = 200;  // of the name inside a temporary's: file systems allow 255 bytes
 
 /// A path with a last part: "runs/a/" is "runs/a".
 Path named(Path const& given) {
@@ -29,13 +27,6 @@ Path named(Path const& given) {
   if (!path.has_filename()) path = path.parent_path();
   check(!path.empty() && path.has_filename(), Fault::value, "an empty path was given: name a file or a folder");
   return path;
-}
-
-Path temporary_sibling(Path const& path) {
-  // Random, for the process number of a writer that was killed may come again, with its temporary still there.
-  static std::atomic<unsigned> count{std::random_device{}()};
-  std::string const name = path.filename().string().substr(0, kLongestName);
-  return folder_of(path) / fmt::format(".{}.tmp-{}-{}", name, getpid(), count++);
 }
 
 /// An open file, its descriptor closed by the guard.
@@ -139,13 +130,18 @@ FileWriter::FileWriter(Path const& final_path) : final_(named(final_path)) {
     return;
   }
   if (there) final_ = std::filesystem::canonical(final_);  // through a link: the file changes, the link stays
-  temporary_ = temporary_sibling(final_);
-  file_ = open_to_write(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, final_);
+  clear_unfinished(final_);
+  for (;;) {  // again where another process took it for one that was left behind
+    temporary_ = temporary_sibling(final_);
+    file_ = open_to_write(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, final_);
+    if (hold_temporary(file_)) return;
+    ::close(file_);
+  }
 }
 
 FileWriter::~FileWriter() {
   if (file_ >= 0) ::close(file_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) remove_file(temporary_);
 }
 
 void FileWriter::write(Bytes bytes) {
@@ -176,8 +172,7 @@ void FileWriter::commit() {
   check(file_ >= 0, "{}: committed twice", final_.string());
   flush();
   if (!temporary_.empty()) sync_file(file_, final_);
-  int const file = std::exchange(file_, -1);
-  if (::close(file) != 0 && errno != EINTR) fail_call("write", final_, errno);
+  close_file(std::exchange(file_, -1), final_);
   if (temporary_.empty()) return;
   rename_over(temporary_, final_);
   temporary_.clear();
@@ -195,14 +190,21 @@ FolderWriter::FolderWriter(Path const& final_path) : final_(named(final_path)) {
   check(!std::filesystem::exists(std::filesystem::symlink_status(final_, ignored)), Fault::exists,
         "{} exists: choose another name or remove it first", final_.string());
   make_folders(folder_of(final_));
-  Path const temporary = temporary_sibling(final_);
-  make_folder(temporary);
-  temporary_ = temporary;
+  clear_unfinished(final_);
+  for (;;) {  // as in FileWriter
+    Path const temporary = temporary_sibling(final_);
+    make_folder(temporary);
+    temporary_ = temporary;
+    held_ = ::open(temporary.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (held_ < 0 && errno != ENOENT) fail_call("open", temporary, errno);
+    if (held_ >= 0 && hold_temporary(held_)) return;
+    if (held_ >= 0) ::close(held_);
+  }
 }
 
 FolderWriter::~FolderWriter() {
-  std::error_code ignored;
-  if (!temporary_.empty()) std::filesystem::remove_all(temporary_, ignored);
+  if (!temporary_.empty()) remove_tree(temporary_);
+  if (held_ >= 0) ::close(held_);
 }
 
 void FolderWriter::commit() {
@@ -232,26 +234,18 @@ void remove_all(Path const& path) {
   if (!std::filesystem::exists(std::filesystem::symlink_status(target, error))) return;
   Path const doomed = temporary_sibling(target);
   rename_over(target, doomed);
-  std::filesystem::remove_all(doomed, error);
-  if (error) fail_call("remove", doomed, error.value());
+  if (int const failed = remove_tree(doomed)) fail_call("remove", doomed, failed);
+}
+
+void move_folder(Path const& from, Path const& to) {
+  rename_to_new(from, to);
+  sync_folder(folder_of(to));
 }
 
 void sync_folder(Path const& path) {
   Path const folder = path.empty() ? Path(".") : path;
   Descriptor const at{open_to_write(folder, O_RDONLY | O_DIRECTORY, folder)};
   sync_file(at.file, folder);
-}
-
-bool is_temporary(Path const& path) {
-  std::string const name = path.filename().string();
-  size_t const mark = name.rfind(".tmp-");
-  if (name.empty() || name[0] != '.' || mark == std::string::npos || mark < 2) return false;
-  std::string_view const tail = std::string_view(name).substr(mark + 5);  // PID-N
-  size_t const dash = tail.find('-');
-  auto const digits = [](std::string_view s) {
-    return !s.empty() && s.find_first_not_of("0123456789") == std::string_view::npos;
-  };
-  return dash != std::string_view::npos && digits(tail.substr(0, dash)) && digits(tail.substr(dash + 1));
 }
 
 }  // namespace folio

@@ -27,7 +27,8 @@ struct Attachment {  // a small file that travels with something: a checkpoint c
   std::string content;
 };
 
-/// "what" is open, write, sync, rename, make_folder or truncate. Returns 0, or the errno the call shall fail with.
+/// "what" is open, write, sync, close, rename, make_folder, truncate or remove. Returns 0, or the errno the call shall
+/// fail with.
 using IoHook = std::function<int(std::string_view what, Path const&)>;
 void set_io_hook(IoHook);  // tests only; {} removes it
 
@@ -93,6 +94,7 @@ class FolderWriter {
 
  private:
   Path final_, temporary_;
+  int held_ = -1;  // the temporary, locked
 };
 
 /// A file that grows line by line (metrics.jsonl). Opening with `keep` cuts it to that many bytes first.
@@ -111,10 +113,15 @@ class AppendFile {
 
 void make_folders(Path const&);
 void remove_all(Path const&);  // for rotation; a folder is renamed to a temporary name first, so it is never half there
+void move_folder(Path const& from, Path const& to);  // within a file system; Fault::exists where `to` is there
 void sync_folder(Path const&);
 
 /// Left by an interrupted writer: a name that FileWriter or FolderWriter gives to a temporary.
 bool is_temporary(Path const&);
+/// Removes those in `folder` whose writer is gone and whose name begins so, and returns how many there were. FileWriter
+/// and FolderWriter do it for their own name, and say so.
+int clear_left_behind(Path const& folder, std::string_view beginning = "");
+void clear_unfinished(Path const& final_path);
 
 /// An exclusive lock held as long as the object lives (flock: the system lets go of a dead holder's).
 class FileLock {

@@ -110,4 +110,22 @@ void truncate_file(int file, uint64_t size, Path const& path) {
     fail_call("cut", path, errno);
 }
 
+void close_file(int file, Path const& path) {
+  int const injected = hook() ? hook()("close", path) : 0;
+  int const error =
+      ::close(file) != 0 && errno != EINTR ? errno : injected;  // never again: the number may be another's
+  if (error != 0) fail_call("write", path, error);
+}
+
+void remove_file(Path const& path) noexcept {
+  (void)hooked("remove", path, [&] { return ::unlink(path.c_str()); });
+}
+
+int remove_tree(Path const& path) noexcept {
+  if (int const error = hook() ? hook()("remove", path) : 0) return error;
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  return error.value();
+}
+
 }  // namespace folio::calls

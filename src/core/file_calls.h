@@ -30,5 +30,12 @@ void rename_over(Path const& from, Path const& to);
 void rename_to_new(Path const& from, Path const& to);  // Fault::exists where `to` has come to exist
 void make_folder(Path const&);
 void truncate_file(int file, uint64_t size, Path const&);
+void close_file(int file, Path const&);  // its error is one of writing
+void remove_file(Path const&) noexcept;  // a failure is let pass: what is left is cleared away later
+int remove_tree(Path const&) noexcept;   // 0, or the errno of what could not be removed
+
+Path temporary_sibling(Path const&);
+/// Holds the temporary that was just opened as long as it is open; false where another process is removing it.
+bool hold_temporary(int file);
 
 }  // namespace folio::calls

@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 #include "core/error.h"
 #include "core/file.h"
 #include "core/file_calls.h"
@@ -70,7 +73,9 @@ FileLock::FileLock(Path const& path, std::string_view content, std::string const
     file_ = open_to_write(path, O_RDWR | O_CREAT, path);
     if (retried([&] { return ::flock(file_, LOCK_EX | LOCK_NB); }) != 0) {
       int const error = errno;
-      std::string const holder = content_of(file_);
+      std::string holder;  // who has just taken it writes its name in a moment
+      for (int wait = 0; error == EWOULDBLOCK && (holder = content_of(file_)).empty() && wait < 100; ++wait)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
       ::close(file_);
       if (error == EWOULDBLOCK)
         fail(Fault::exists, "{} is in use by {}: wait for it, or stop it first", what,

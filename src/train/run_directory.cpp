@@ -60,9 +60,7 @@ RunDirectory RunDirectory::open(Path const& path) {
         path.string());
   RunDirectory run(path);
   int cleared = 0;
-  for (Path const& folder : {path, path / "checkpoints"})
-    for (auto const& entry : std::filesystem::directory_iterator(folder))
-      if (is_temporary(entry.path())) folio::remove_all(entry.path()), ++cleared;
+  for (Path const& folder : {path, path / "checkpoints"}) cleared += clear_left_behind(folder);
   if (cleared > 0)
     run.notes_.push_back(fmt::format("cleared away {} unfinished save(s) of an interrupted run", cleared));
   return run;
