@@ -87,15 +87,15 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   auto const backend = c.backend.make();
   train::TrainerOptions options = train::trainer_options(c.run, config, config.context);
   options.dtype = c.backend.compute_type();
-  options.initialise = !opened.step && c.from.empty();
+  options.initialise = !opened.resumes && c.from.empty();
   train::Trainer trainer(*backend, options);
   auto const made = what_bits_depend_on(c.backend);
   train::Loop loop({*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made});
   TrainScreen screen(c.run.steps);
   train::MemoryPlan const memory = train::memory_plan(trainer, loop.evaluation_bytes(), memory_before);
   say(opening_lines(config, c.run, c.backend.description(), loop.tokens_in_epoch(), memory));
-  if (opened.step) {
-    loop.resume(train::load_checkpoint(opened.directory.checkpoint(*opened.step), *backend, trainer));
+  if (opened.resumes) {
+    loop.resume(train::load_newest(opened.directory, *backend, trainer));
     screen.begin_at(loop.state());
     say(fmt::format("resumed from step {} of {}", loop.state().step, c.run.steps));
     check(loop.state().step <= c.run.steps, Fault::value,

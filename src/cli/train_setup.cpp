@@ -1,6 +1,7 @@
 #include "cli/train_setup.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "cli/data_for_model.h"
 #include "cli/kind.h"
@@ -106,8 +107,8 @@ void take_over(TrainCommand& now, std::vector<std::string> const& given, Path co
 }
 
 // The shape that a new run has; with --from the model's.
-model::Config starting_shape(TrainCommand const& c, std::vector<std::string> const& given) {
-  model::Config const base = model::ModelDirectory(verified_model(c.from)).config();
+model::Config shape_of(Path const& from, TrainCommand const& c, std::vector<std::string> const& given) {
+  model::Config const base = model::ModelDirectory(from).config();
   model::ModelOptions wanted = laid_over(base, c.model, given);
   check(without_dropout(wanted.config()) == without_dropout(base), Fault::value,
         "{} contradicts --from {}: the model brings its shape; leave the flags away", given_model_flags(c.model, given),
@@ -118,11 +119,10 @@ model::Config starting_shape(TrainCommand const& c, std::vector<std::string> con
   return wanted.config();
 }
 
-void prepare_text(TrainCommand const& c, Path const& folder) {
+void prepare_text(TrainCommand const& c, std::optional<Path> const& from, Path const& folder) {
   data::PrepareOptions options;
   options.tokenizer = c.tokenizer == "auto" ? "" : c.tokenizer;
-  if (c.tokenizer == "auto" && !c.from.empty() && text::has_tokenizer(resolve_model(c.from)))
-    options.tokenizer = resolve_model(c.from).string();
+  if (c.tokenizer == "auto" && from && text::has_tokenizer(*from)) options.tokenizer = from->string();
   Progress progress;
   data::prepare({c.data}, folder / "data", options, [&](data::PrepareProgress const& p) {
     check(!signalled(), Fault::failed, "stopped by a signal: nothing was written");
@@ -142,18 +142,17 @@ train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& giv
   check(kind != Kind::model && kind != Kind::run && kind != Kind::checkpoint, Fault::content,
         "--data {} is {}: give a text or prepared data, and --from {} to start from it", c.data, words_for(kind).noun,
         c.data);
-  if (c.from.empty()) (void)c.model.config();  // before a text is prepared: does the shape hold?
   c.data = absolute(c.data), c.from = absolute(c.from);
+  std::optional<Path> const from = c.from.empty() ? std::nullopt : std::optional(verified_model(c.from));
+  // Before a text is prepared: does the shape hold? Without --from, the vocabulary is not known yet.
+  model::Config shape = from ? shape_of(*from, c, given) : c.model.config();
+  if (from) c.model = model::ModelOptions::of(shape);
   return train::RunDirectory::create(c.out, [&](Path const& folder) {
-    model::Config shape;
-    if (!c.from.empty()) {
-      shape = starting_shape(c, given);
-      c.model = model::ModelOptions::of(shape);
-    }
-    if (kind == Kind::text || kind == Kind::texts || kind == Kind::bytes) prepare_text(c, folder);
+    if (kind == Kind::text || kind == Kind::texts || kind == Kind::bytes) prepare_text(c, from, folder);
     data::Dataset const data = data_of(c, folder);
-    if (!c.from.empty()) (void)tokenizer_of(data, resolve_model(c.from));
-    if (c.from.empty()) {
+    if (from) {
+      (void)tokenizer_of(data, *from);
+    } else {
       int64_t const vocab = c.model.vocab;  // 0 stays: the data's, whatever text this configuration is used with
       shape = c.model.config(data.vocab());
       c.model = model::ModelOptions::of(shape);
@@ -187,7 +186,7 @@ OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
         "{} has no checkpoint to resume from: `--resume auto` starts it again from its first step", c.out);
   std::string const config = to_toml(c.run_fields());
   if (config != read_file(directory.config(), 1 << 20)) write_file(directory.config(), config);
-  return {std::move(directory), false, steps.empty() ? std::nullopt : std::optional(steps.back())};
+  return {std::move(directory), false, !steps.empty()};
 }
 
 }  // namespace folio::cli

@@ -1,8 +1,6 @@
 // What `folio train` is told, and how a run is begun or taken up again: everything before the first step.
 #pragma once
 
-#include <optional>
-
 #include "cli/backend_choice.h"
 #include "cli/verb.h"
 #include "data/dataset.h"
@@ -27,7 +25,7 @@ struct TrainCommand {
 struct OpenedRun {
   train::RunDirectory directory;
   bool is_new = false;
-  std::optional<int64_t> step = {};  // of the checkpoint to continue from; none: from the beginning
+  bool resumes = false;  // from a checkpoint; else from the beginning
 };
 
 /// Begins a run, or takes one up, as --resume says. `given`: the fields that were given anything but their default. A

@@ -54,8 +54,9 @@ std::string environment_name(std::string_view field);
 Fields joined(std::initializer_list<Fields>);  // one list behind the other
 
 Json to_json(Fields const&);
-std::string to_toml(Fields const&);  // key = value with the help as comment
-/// Sets what the text names. An unknown key is refused with the nearest known one; returns the names set.
+std::string to_toml(Fields const&);  // `version`, then key = value with the help as comment
+/// Sets what the text names. A newer `version` than this folio's is refused; none is the first. An unknown key is
+/// refused with the nearest known one; returns the names set.
 std::vector<std::string> from_toml(Fields const&, std::string_view toml, std::string const& name);
 
 /// The nearest of `known` for "did you mean", or empty where none is near (edit distance ≤ 1 + a third of the length).

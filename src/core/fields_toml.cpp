@@ -15,6 +15,8 @@ namespace folio {
 namespace {
 
 constexpr size_t kLimit = size_t{1} << 20;  // of a configuration file, in bytes
+constexpr int64_t kVersion = 1;             // of the format, not of a field's meaning
+constexpr char const* kVersionKey = "version";
 
 std::string quoted(std::string_view text) {
   std::string out = "\"";
@@ -85,7 +87,7 @@ void set_node(Field const& field, toml::node const& node, std::string const& ori
 }  // namespace
 
 std::string to_toml(Fields const& fields) {
-  std::string out;
+  std::string out = fmt::format("{:<30}  # of this format\n", fmt::format("{} = {}", kVersionKey, kVersion));
   for (Field const& field : fields) {
     std::string const line = fmt::format("{} = {}", field.name, std::visit(Writer{}, field.value));
     out += fmt::format("{:<30}  # {}\n", line, field.help);
@@ -103,6 +105,11 @@ std::vector<std::string> from_toml(Fields const& fields, std::string_view text, 
     fail(Fault::content, "{}, line {}: not TOML: {}", name, e.source().begin.line, e.description());
   }
   std::vector<std::pair<Field const*, toml::node const*>> found;
+  if (auto const version = table[kVersionKey].value_exact<int64_t>()) {  // a file written by hand may be without
+    check(*version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio", name,
+          *version, kVersion);
+    table.erase(kVersionKey);
+  }
   for (auto const& [key, node] : table) {
     Field const* field = find(fields, key.str());
     if (!field) fail(Fault::content, "{}", place(name, node, unknown_key(fields, key.str())));

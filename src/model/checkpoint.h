@@ -64,8 +64,11 @@ void save_model(Path const& folder, Backend&, Weights const&, ModelInfo info,
 /// manifest.json: size and XXH3-128 of every other file of the folder, written last.
 void write_manifest(Path const& folder);
 
-/// Throws Fault::content naming the first file that is missing or differs; Fault::missing where there is no manifest.
+/// What is wrong with a folder that should be as its manifest says: the first file that is missing or differs, or the
+/// manifest itself. Empty where it is whole. Throws Fault::content for a manifest of a newer version.
 /// `except`: a file that is not looked at, since the caller does not read it.
+std::string damage_of(Path const& folder, std::string const& except = "");
+/// Throws Fault::content with what damage_of says.
 void verify_manifest(Path const& folder, std::string const& except = "");
 
 }  // namespace folio::model

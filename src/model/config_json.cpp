@@ -41,8 +41,8 @@ void read_folio(Json const& folio, std::string const& origin, ModelInfo& info) {
   std::string const name = origin + ": folio";
   check(folio.is_object(), Fault::content, "{} is not an object", name);
   int64_t const version = get_integer(folio, "version", name);
-  check(1 <= version && version <= kVersion, Fault::content,
-        "{}: version {} is not known; this folio reads up to {}: use a newer one", name, version, kVersion);
+  check(version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio", name,
+        version, kVersion);
   info.by_folio = true;
   info.config.bias = find_bool(folio, "bias", name).value_or(true);
   info.tokenizer = find_string(folio, "tokenizer", name).value_or("");

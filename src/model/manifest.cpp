@@ -31,16 +31,21 @@ void write_manifest(Path const& folder) {
   write_json(folder / kName, Json{{"format", kFormat}, {"version", kVersion}, {"files", std::move(list)}});
 }
 
-void verify_manifest(Path const& folder, std::string const& except) {
+namespace {
+
+Json read_manifest(Path const& folder) {
   std::string const origin = (folder / kName).string();
-  check(fs::is_regular_file(folder / kName), Fault::missing, "{} does not exist: {} is no whole checkpoint", origin,
+  check(fs::is_regular_file(folder / kName), Fault::content, "{} does not exist: {} is no whole checkpoint", origin,
         folder.string());
-  Json const manifest = read_json(folder / kName);
-  check(get_string(manifest, "format", origin) == kFormat, Fault::content, "{} is not the manifest of a checkpoint",
-        origin);
-  int64_t const version = get_integer(manifest, "version", origin);
-  check(1 <= version && version <= kVersion, Fault::content,
-        "{}: version {} is not known; this folio reads up to {}: use a newer one", origin, version, kVersion);
+  Json manifest = read_json(folder / kName);
+  check(manifest.is_object() && find_string(manifest, "format", origin) == kFormat, Fault::content,
+        "{} is not the manifest of a checkpoint", origin);
+  get_integer(manifest, "version", origin);
+  return manifest;
+}
+
+void compare(Path const& folder, Json const& manifest, std::string const& except) {
+  std::string const origin = (folder / kName).string();
   auto const files = manifest.find("files");
   check(files != manifest.end() && files->is_object(), Fault::content, "{} lists no files", origin);
   for (auto const& [name, entry] : files->items()) {
@@ -58,6 +63,34 @@ void verify_manifest(Path const& folder, std::string const& except) {
     check(hash_of_file(file) == get_string(entry, "xxh3_128", origin + ": " + name), Fault::content,
           "{} is damaged: its bytes are not those that {} was made from", file.string(), kName);
   }
+}
+
+template <class F>
+std::string sentence_of(F f) {
+  try {
+    f();
+  } catch (Error const& e) {
+    if (e.fault != Fault::content && e.fault != Fault::missing) throw;  // a disk that cannot be read says nothing
+    return e.what();
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string damage_of(Path const& folder, std::string const& except) {
+  Json manifest;
+  if (std::string const wrong = sentence_of([&] { manifest = read_manifest(folder); }); !wrong.empty()) return wrong;
+  std::string const origin = (folder / kName).string();
+  int64_t const version = get_integer(manifest, "version", origin);
+  check(version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio", origin,
+        version, kVersion);
+  return sentence_of([&] { compare(folder, manifest, except); });
+}
+
+void verify_manifest(Path const& folder, std::string const& except) {
+  std::string const damage = damage_of(folder, except);
+  check(damage.empty(), Fault::content, "{}", damage);
 }
 
 }  // namespace folio::model

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/log.h"
+
 namespace folio::train {
 namespace {
 
@@ -108,14 +110,49 @@ void save_checkpoint(Path const& final_path, Backend& backend, Trainer const& tr
   folder.commit();
 }
 
-RunState load_checkpoint(Path const& path, Backend& backend, Trainer& trainer) {
-  model::verify_manifest(path);
+namespace {
+
+RunState load_whole(Path const& path, Backend& backend, Trainer& trainer) {
   Path const state_path = path / "state.json";
   RunState const state = run_state_from(read_json(state_path), state_path.string());
   model::ModelDirectory(path).load(backend, trainer.weights());
   load_tensors(path / "optimizer.safetensors", moments_of(trainer), backend);
   trainer.set_state(state.step_state);
   return state;
+}
+
+void set_aside(Path const& checkpoint, std::string const& damage) {
+  Path to = checkpoint;
+  to += ".damaged";
+  for (int n = 2; std::filesystem::exists(to); ++n) (to = checkpoint) += fmt::format(".damaged-{}", n);
+  move_folder(checkpoint, to);
+  say(Level::warning,
+      fmt::format("{}: this checkpoint is not whole; it is not used, and kept as {}", damage, to.filename().string()));
+}
+
+}  // namespace
+
+RunState load_checkpoint(Path const& path, Backend& backend, Trainer& trainer) {
+  model::verify_manifest(path);
+  return load_whole(path, backend, trainer);
+}
+
+RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer) {
+  auto const steps = checkpoint_steps(run.path());
+  std::vector<std::pair<Path, std::string>> damaged;
+  for (size_t i = steps.size(); i-- > 0;) {
+    Path const path = run.checkpoint(steps[i]);
+    if (std::string const damage = model::damage_of(path); !damage.empty()) {
+      damaged.emplace_back(path, damage);
+      continue;
+    }
+    RunState const state = load_whole(path, backend, trainer);
+    for (auto const& [newer, damage] : damaged) set_aside(newer, damage);
+    return state;
+  }
+  check(!damaged.empty(), Fault::missing, "{} has no checkpoint", run.path().string());
+  fail(Fault::content, "none of the {} checkpoint(s) of {} is whole: {}", damaged.size(), run.path().string(),
+       damaged.front().second);
 }
 
 }  // namespace folio::train

@@ -33,6 +33,11 @@ void save_checkpoint(Path const& final_path, Backend&, Trainer const&, model::Mo
 /// Verifies the manifest, then fills weights, moments and step state. Throws Fault::content naming what is wrong.
 RunState load_checkpoint(Path const&, Backend&, Trainer&);
 
+/// The newest checkpoint of a run that is whole. Newer ones that are not are named and set aside, as
+/// step-NNNNNNNN.damaged: nothing is deleted. Throws Fault::content where none is whole, and for one that is whole but
+/// of a newer version.
+RunState load_newest(RunDirectory&, Backend&, Trainer&);
+
 Json to_json(RunState const&);
 RunState run_state_from(Json const&, std::string const& name);
 

@@ -65,6 +65,7 @@ void Loop::resume(RunState const& state) {
   check(!error && logged >= state.metrics_bytes, Fault::content,
         "{} has lost lines: {} bytes were there when the checkpoint was saved; put the file back, or start a new run",
         p_.directory.metrics().string(), state.metrics_bytes);
+  check_metrics_version(p_.directory.metrics());
   log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes);
   log_bytes_ = state.metrics_bytes;
   saved_step_ = evaluated_step_ = state.step;
@@ -83,7 +84,10 @@ void Loop::note_changes(std::map<std::string, std::string> const& before) {
 }
 
 Outcome Loop::run(Watcher& watcher, std::function<bool(int64_t)> const& stop) {
-  if (!log_) log_ = std::make_unique<AppendFile>(p_.directory.metrics(), 0);
+  if (!log_) {
+    log_ = std::make_unique<AppendFile>(p_.directory.metrics(), 0);
+    log(metrics_header());
+  }
   before_ = state_.seconds;
   started_ = now();
   int64_t const first = state_.step;

@@ -9,6 +9,8 @@
 namespace folio::train {
 namespace {
 
+constexpr int64_t kVersion = 1;
+
 double status_bytes(std::string_view key) {  // "VmHWM:     28160 kB"
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
@@ -41,8 +43,30 @@ Json to_json(EvalReport const& r) {
 double peak_memory() { return status_bytes("VmHWM:"); }  // getrusage would count what was there before exec
 double resident_memory() { return status_bytes("VmRSS:"); }
 
+Json metrics_header() { return {{"type", "format"}, {"format", "folio-metrics"}, {"version", kVersion}}; }
+
+void check_metrics_version(Path const& metrics) {
+  std::ifstream in(metrics);
+  std::string line(4096, '\0');
+  in.read(line.data(), std::streamsize(line.size()));
+  line.resize(size_t(in.gcount()));
+  line.resize(std::min(line.size(), line.find('\n')));
+  if (line.find("\"format\"") == line.npos) return;
+  Json json;
+  try {
+    json = parse_json(line, metrics.string());
+  } catch (Error const&) {
+    return;  // torn: it says nothing
+  }
+  if (!json.is_object() || find_string(json, "type", metrics.string()) != "format") return;
+  int64_t const version = get_integer(json, "version", metrics.string());
+  check(version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio",
+        metrics.string(), version, kVersion);
+}
+
 Curve read_curve(Path const& metrics) {
   Curve curve;
+  check_metrics_version(metrics);
   std::string const text = read_file(metrics);
   for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
     Json line;

@@ -32,10 +32,15 @@ Json to_json(EvalReport const&);
 double peak_memory();      // bytes of this process that were resident at once, so far
 double resident_memory();  // now
 
+/// The first line of a log: its format and version.
+Json metrics_header();
+/// Throws Fault::content where the first line says a newer version. A log without such a line is of the first.
+void check_metrics_version(Path const& metrics);
+
 struct Curve {                                        // read back from a log, for drawing
   std::vector<std::pair<double, double>> train, val;  // (step, loss)
 };
-/// Lines that are torn or of another type are passed over.
+/// Lines that are torn or of another type are passed over; a log of a newer version is refused.
 Curve read_curve(Path const& metrics);
 
 }  // namespace folio::train

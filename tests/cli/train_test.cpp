@@ -6,33 +6,20 @@
 #include <thread>
 
 #include "backend/info.h"
-#include "core/json.h"
-#include "tests/support/program.h"
-#include "tests/support/scratch_folder.h"
+#include "tests/support/runs.h"
 
 namespace folio {
 namespace {
 
 using test::Ended;
+using test::last_checkpoint;
+using test::log_of;
 using test::run;
 using test::ScratchFolder;
 
-// Words of a small grammar: enough to learn, the same on every machine.
-std::string speeches() {
-  constexpr char const* kWords[] = {"love", "night", "crown", "sword", "king", "the", "a", "my", "is", "of"};
-  std::string text;
-  uint32_t x = 7;
-  for (int line = 0; line < 700; ++line) {
-    text += line % 3 == 0 ? "First Lord:\n" : "";
-    for (int word = 0; word < 7; ++word) text += std::string(kWords[(x = x * 1664525 + 1013904223) >> 24 & 7]) + " ";
-    text += line % 3 == 2 ? "\n\n" : "\n";
-  }
-  return text;
-}
-
 class Train : public testing::Test {
  protected:
-  Train() { write_file(folder / "text.txt", speeches()); }
+  Train() { write_file(folder / "text.txt", test::speeches()); }
   std::string at(std::string const& name) const { return (folder / name).string(); }
   std::vector<std::string> command(std::string const& out, std::vector<std::string> more = {}) const {
     std::vector<std::string> words = {"train",
@@ -72,47 +59,18 @@ class Train : public testing::Test {
     words.insert(words.end(), more.begin(), more.end());
     return run(words);
   }
-  void expect_same_run(std::string const& a, std::string const& b) const;
+  void expect_same_run(std::string const& a, std::string const& b) const {
+    test::expect_same_run(folder / a, folder / b);
+  }
 
   ScratchFolder folder;
 };
-
-std::string last_checkpoint(Path const& run_folder) {
-  std::string last;
-  for (auto const& entry : std::filesystem::directory_iterator(run_folder / "checkpoints"))
-    last = std::max(last, entry.path().string());
-  return last;
-}
-
-// The log without the clock's fields and without the lines that record a stop or a resume.
-std::vector<std::string> log_of(Path const& run_folder) {
-  std::vector<std::string> lines;
-  std::istringstream in(read_file(run_folder / "metrics.jsonl"));
-  for (std::string line; std::getline(in, line);) {
-    Json json = parse_json(line, "metrics.jsonl");
-    if (json["type"] == "stop" || json["type"] == "resume" || json["type"] == "change") continue;
-    for (char const* key : {"seconds", "tokens_per_second", "memory_bytes"}) json.erase(key);
-    lines.push_back(dump(json));
-  }
-  return lines;
-}
-
-void Train::expect_same_run(std::string const& a, std::string const& b) const {
-  Path const one = last_checkpoint(folder / a), two = last_checkpoint(folder / b);
-  ASSERT_EQ(one.filename(), two.filename());
-  for (char const* file : {"model.safetensors", "optimizer.safetensors", "config.json", "tokenizer.json"})
-    EXPECT_TRUE(read_file(one / file) == read_file(two / file)) << file << " differs";
-  Json state_one = read_json(one / "state.json"), state_two = read_json(two / "state.json");
-  for (Json* state : {&state_one, &state_two}) state->erase("seconds"), state->erase("metrics_bytes");
-  EXPECT_EQ(dump(state_one), dump(state_two));
-  EXPECT_EQ(log_of(folder / a), log_of(folder / b));
-}
 
 TEST_F(Train, LearnsLogsAndKeepsBestAndNewest) {
   Ended const ended = run(command("run"));
   ASSERT_EQ(ended.code, 0) << ended.err;
   EXPECT_NE(ended.out.find("val "), std::string::npos) << "a curve is drawn: " << ended.out;
-  EXPECT_EQ(log_of(folder / "run").size(), 64u) << "60 steps, 4 evaluations";
+  EXPECT_EQ(log_of(folder / "run").size(), 65u) << "the format, 60 steps, 4 evaluations";
   std::vector<double> losses;
   std::istringstream in(read_file(folder / "run" / "metrics.jsonl"));
   for (std::string line; std::getline(in, line);)
@@ -167,25 +125,12 @@ TEST_F(Train, ASignalSavesAndTheRunGoesOnBitForBit) {
   ASSERT_EQ(run(command("whole", {"--steps", "400"})).code, 0);
   for (int signal : {SIGTERM, SIGINT}) {
     std::string const name = "signal" + std::to_string(signal);
-    pid_t const child = ::fork();
-    if (child == 0) {
-      auto words = command(name, {"--steps", "400"});
-      words.insert(words.begin(), test::program());
-      ::freopen("/dev/null", "w", stdout);
-      ::freopen("/dev/null", "w", stderr);
-      std::vector<char*> list;
-      for (std::string& word : words) list.push_back(word.data());
-      list.push_back(nullptr);
-      ::execv(list[0], list.data());
-      ::_exit(127);
-    }
+    test::Child child(command(name, {"--steps", "400"}), folder / "err");
     std::error_code error;  // as soon as a few steps are logged
     while (std::filesystem::file_size(folder / name / "metrics.jsonl", error) + 1 < 3000)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    ::kill(child, signal);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 75) << status;
+    child.signal(signal);
+    ASSERT_EQ(child.wait().code, 75);
     ASSERT_EQ(go_on(name).code, 0);
     expect_same_run("whole", name);
   }
@@ -353,7 +298,7 @@ TEST_F(Train, FromAModelKeepsItsShapeAndBeginsAtItsLoss) {
     return loss;
   };
   EXPECT_NEAR(first_eval("second", false), first_eval("first", true), 0.15);
-  write_file(folder / "other.txt", std::string(speeches()) + "XYZ $%&");
+  write_file(folder / "other.txt", test::speeches() + "XYZ $%&");
   ASSERT_EQ(run({"prepare", at("other.txt"), "--tokenizer", "char", "--out", at("other")}).code, 0);
   auto foreign = words;
   foreign[2] = at("other"), foreign[4] = at("third");
@@ -365,6 +310,39 @@ TEST_F(Train, FromAModelKeepsItsShapeAndBeginsAtItsLoss) {
   conflicting[4] = at("third");
   conflicting.insert(conflicting.end(), {"--layers", "3"});
   EXPECT_EQ(run(conflicting).code, 78);
+}
+
+TEST_F(Train, ACheckpointThatIsNotWholeIsNamedAndTheOneBeforeItIsUsed) {
+  std::vector<std::string> often = {"--checkpoint-every", "5", "--keep", "3"};
+  ASSERT_EQ(run(command("whole", often)).code, 0);
+  often.insert(often.end(), {"--stop-after", "37"});
+  ASSERT_EQ(run(command("run", often)).code, 75);
+  Path const checkpoints = folder / "run" / "checkpoints";
+  auto damage = [&](char const* step, char const* file) {
+    std::string content = read_file(checkpoints / step / file);
+    content[content.size() / 2] ^= 1;
+    write_file(checkpoints / step / file, content);
+    return content;
+  };
+  std::string const optimizer = damage("step-00000037", "optimizer.safetensors");
+  std::filesystem::remove(checkpoints / "step-00000035" / "manifest.json");
+  for (int64_t step : {20, 30}) {
+    Path const path = checkpoints / fmt::format("step-{:08}", step);
+    if (std::filesystem::exists(path)) std::filesystem::rename(path, folder / fmt::format("{}", step));
+  }
+  Ended const none = go_on("run");
+  EXPECT_EQ(none.code, 65) << none.err;
+  EXPECT_NE(none.err.find("optimizer.safetensors is damaged"), std::string::npos) << none.err;
+  EXPECT_TRUE(std::filesystem::exists(checkpoints / "step-00000037")) << "nothing is touched";
+  std::filesystem::rename(folder / "30", checkpoints / "step-00000030");
+  Ended const ended = go_on("run");
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  for (char const* part : {"optimizer.safetensors is damaged", "step-00000037.damaged", "manifest.json does not exist",
+                           "step-00000035.damaged", "resumed from step 30"})
+    EXPECT_NE(ended.err.find(part), std::string::npos) << part << " is not in: " << ended.err;
+  expect_same_run("whole", "run");
+  EXPECT_TRUE(read_file(checkpoints / "step-00000037.damaged" / "optimizer.safetensors") == optimizer)
+      << "nothing is deleted";
 }
 
 TEST_F(Train, ASecondProcessIsKeptOutAndAStaleLockIsTakenOver) {
