@@ -177,9 +177,8 @@ MISTAKES = [
      [("std::sqrt(-2 * std::log(u))", "std::sqrt(-std::log(u))")],
      "learning_test", "*WeightsHaveGpt2sDeviations/reference"),
     ("src/model/weights.cpp", "the initial weights ignore the seed",
-     [("random_word(seed, Domain::init, number, 0, 0, 2 * i)", "random_word(1, Domain::init, number, 0, 0, 2 * i)"),
-      ("random_word(seed, Domain::init, number, 0, 0, 2 * i + 1)", "random_word(1, Domain::init, number, 0, 0, 2 * i + 1)"),
-      ("uint64_t seed) {", "uint64_t) {")],
+     [("uint64_t(first), seed, number", "uint64_t(first), 1, number"),
+      ("Weights const& w, uint64_t seed) {", "Weights const& w, uint64_t) {")],
      "learning_test", "*WeightsComeFromTheSeedAlone/reference"),
     # the trainer
     ("src/train/trainer.cpp", "gradients are not zeroed before a step",
