@@ -1,0 +1,145 @@
+// Every call of a run that changes a file made to fail in turn, with a full disk and with a broken one: the program
+// says so and exits with 74, what has a name is whole, and the run can be taken up again. And two processes on one run.
+// train_faults_test tries some of the calls, train_faults_long_test each.
+#pragma once
+
+#include "model/checkpoint.h"
+#include "tests/support/runs.h"
+
+namespace folio::test {
+
+class TrainFaults : public testing::Test {
+ protected:
+  TrainFaults() { write_file(text, speeches()); }
+
+  std::vector<std::string> command() const {
+    return {"train",
+            "--data",
+            text.string(),
+            "--out",
+            at.string(),
+            "--resume",
+            "auto",
+            "--layers",
+            "1",
+            "--heads",
+            "1",
+            "--embd",
+            "16",
+            "--context",
+            "16",
+            "--batch",
+            "2",
+            "--steps",
+            "4",
+            "--warmup",
+            "0",
+            "--eval-every",
+            "2",
+            "--eval-batches",
+            "1",
+            "--checkpoint-every",
+            "1",
+            "--keep",
+            "1"};
+  }
+  static std::map<std::string, std::string> failing(Path const& below, long call, int error, bool on) {
+    return {{"LD_PRELOAD", std::getenv("FOLIO_FAILING_CALLS")},
+            {"FOLIO_FAIL_BELOW", below.string()},
+            {"FOLIO_FAIL_CALL", std::to_string(call)},
+            {"FOLIO_FAIL_ERRNO", std::to_string(error)},
+            {"FOLIO_FAIL_ON", on ? "1" : ""},
+            {"FOLIO_FAIL_COUNT", on ? "" : (below / "../count").string()}};
+  }
+
+  void expect_whole_things_only() const {
+    std::error_code error;
+    for (auto const& entry : std::filesystem::directory_iterator(at / "checkpoints", error))
+      if (!is_temporary(entry.path())) {
+        EXPECT_EQ(model::damage_of(entry.path()), "") << entry.path();
+      }
+  }
+  bool left_behind() const {
+    for (Path const& folder : {at.parent_path(), at, at / "checkpoints"}) {
+      std::error_code error;
+      for (auto const& entry : std::filesystem::directory_iterator(folder, error))
+        if (is_temporary(entry.path())) return true;
+    }
+    return false;
+  }
+
+  // Calls first, first + every, …
+  void fail_each(long first, long every) {
+    if (!std::getenv("FOLIO_FAILING_CALLS"))
+      GTEST_SKIP()
+          << "FOLIO_FAILING_CALLS does not name the library of tests/preload: ctest sets it, but under sanitizers";
+    Path const below = at.parent_path();
+    std::filesystem::create_directory(below);
+    ASSERT_EQ(run(command(), {.set = failing(below, 0, 0, false)}).code, 0);
+    Path const whole = folder / "whole";
+    std::filesystem::rename(at, whole);
+    long const calls = std::stol(read_file(folder / "count"));
+    ASSERT_GT(calls, 100);
+    int refused = 0, let_pass = 0;
+    for (bool const on : {false, true})
+      for (int const error : {ENOSPC, EIO})
+        for (long call = first; call <= calls; call += every) {
+          std::filesystem::remove_all(below);
+          std::filesystem::create_directory(below);
+          Ended const ended = run(command(), {.set = failing(below, call, error, on)});
+          std::string const which = fmt::format("call {} of {}, {}{}: {}", call, calls, std::strerror(error),
+                                                on ? " and all after it" : "", ended.err);
+          ASSERT_TRUE(ended.code == 74 || (ended.code == 0 && !on)) << ended.code << ", " << which;
+          (ended.code == 74 ? refused : let_pass)++;
+          if (ended.code == 74) {
+            ASSERT_NE(ended.err.find(std::strerror(error)), std::string::npos) << which;
+            ASSERT_NE(ended.err.find(below.string()), std::string::npos) << "the path is named: " << which;
+          }
+          expect_whole_things_only();
+          bool const left = left_behind();
+          Ended const again = run(command());
+          ASSERT_EQ(again.code, 0) << again.err << " after " << which;
+          if (left) {
+            EXPECT_NE(again.err.find("cleared away"), std::string::npos) << again.err << " after " << which;
+          }
+          EXPECT_FALSE(left_behind()) << which;
+          expect_same_run(whole, at);
+          if (HasFailure()) return;
+        }
+    std::printf("  %ld calls: %d failures ended the run, %d were let pass\n", calls, refused, let_pass);
+  }
+
+  // Both at the same moment: one trains, the other is told by whom the run is used.
+  void start_two(int rounds) {
+    std::filesystem::create_directory(at.parent_path());
+    ASSERT_EQ(run(command()).code, 0);
+    std::vector<std::string> const go_on = {"train", "--out", at.string(), "--resume", "--steps", "1000000"};
+    for (int round = 0; round < rounds; ++round) {
+      Child a(go_on, folder / "a"), b(go_on, folder / "b");
+      std::string const pids[] = {std::to_string(a.pid()), std::to_string(b.pid())};
+      while (!a.ended() && !b.ended()) ::usleep(1000);
+      bool const b_first = b.ended();
+      Ended const loser = (b_first ? b : a).wait();
+      Child& winner = b_first ? a : b;
+      ASSERT_EQ(loser.code, 73) << loser.err;
+      char host[256] = "";
+      ::gethostname(host, sizeof host - 1);
+      EXPECT_NE(loser.err.find("process " + pids[b_first ? 0 : 1] + " on " + host), std::string::npos) << loser.err;
+      winner.signal(SIGKILL);
+      EXPECT_EQ(winner.wait().signal, SIGKILL);
+      // The number of the process that was killed may belong to another by now: that must not keep anyone out.
+      if (std::filesystem::exists(at / "lock"))
+        write_file(at / "lock", fmt::format("process {} on {} since yesterday", ::getpid(), host));
+      expect_whole_things_only();
+      Ended const taken_over =
+          run(std::vector<std::string>{"train", "--out", at.string(), "--resume", "--stop-after", "1"});
+      ASSERT_EQ(taken_over.code, 75) << taken_over.err;
+      EXPECT_NE(taken_over.err.find("taken over"), std::string::npos) << taken_over.err;
+    }
+  }
+
+  ScratchFolder folder;
+  Path text = folder / "text.txt", at = folder / "disk" / "run";
+};
+
+}  // namespace folio::test

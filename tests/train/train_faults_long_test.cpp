@@ -1,0 +1,11 @@
+// See tests/support/faults.h: each call.
+#include "tests/support/faults.h"
+
+namespace folio::test {
+namespace {
+
+TEST_F(TrainFaults, EndTheRunWithASentenceAndLeaveItWhole) { fail_each(1, 1); }
+TEST_F(TrainFaults, OfTwoProcessesOnOneRunTheSecondIsRefused) { start_two(30); }
+
+}  // namespace
+}  // namespace folio::test
