@@ -132,8 +132,8 @@ class TrainFaults : public testing::Test {
       if (std::filesystem::exists(at / "lock"))
         write_file(at / "lock", fmt::format("process {} on {} since yesterday", ::getpid(), host));
       expect_whole_things_only();
-      Ended const taken_over =
-          run(std::vector<std::string>{"train", "--out", at.string(), "--resume", "--stop-after", "1"});
+      Ended const taken_over = run(std::vector<std::string>{"train", "--out", at.string(), "--resume", "--steps",
+                                                            "1000000", "--stop-after", "1"});
       ASSERT_EQ(taken_over.code, 75) << taken_over.err;
       EXPECT_NE(taken_over.err.find("taken over"), std::string::npos) << taken_over.err;
     }
