@@ -30,15 +30,6 @@ struct PairHash {
   }
 };
 
-bool is_utf8(std::string_view bytes) {
-  for (char const *at = bytes.data(), *const end = at + bytes.size(); at < end;) {
-    auto const c = read_character(at, end);
-    if (!c.valid) return false;
-    at += c.length;
-  }
-  return true;
-}
-
 /// The tokens so far, and which of them a pair makes.
 class Vocabulary {
  public:
