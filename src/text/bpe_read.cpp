@@ -2,6 +2,7 @@
 // GPT-2's rules is refused, not ignored.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -109,6 +110,18 @@ Json const& member(Json const& object, char const* key) {
   return found == object.end() ? none : *found;
 }
 
+/// Would a post-processor add tokens of its own to a text? Truncation and padding are each caller's choice and not
+/// read.
+bool adds_tokens(Json const& processor) {
+  if (!processor.is_object()) return !processor.is_null();
+  auto const type = member(processor, "type");
+  auto const& parts = member(processor, type == "Sequence" ? "processors" : "single");
+  if (type == "Sequence") return !parts.is_array() || std::ranges::any_of(parts, adds_tokens);
+  if (type == "TemplateProcessing")
+    return !parts.is_array() || std::ranges::any_of(parts, [](auto const& p) { return !p.contains("Sequence"); });
+  return type != "ByteLevel";
+}
+
 /// The parts of tokenizer.json that decide how a text is cut must be GPT-2's.
 void check_pipeline(Json const& j, std::string const& origin) {
   check(member(j, "normalizer").is_null(), Fault::content,
@@ -121,6 +134,8 @@ void check_pipeline(Json const& j, std::string const& origin) {
         "{}: add_prefix_space is set; folio keeps a text as it is", origin);
   check(find_bool(words, "use_regex", origin).value_or(true), Fault::content,
         "{}: use_regex is off; only GPT-2's pattern is supported", origin);
+  check(!adds_tokens(member(j, "post_processor")), Fault::content,
+        "{}: its post_processor adds tokens to a text, which folio does not", origin);
   auto const& model = member(j, "model");
   for (auto const* key : {"continuing_subword_prefix", "end_of_word_suffix"})
     check(find_string(model, key, origin).value_or("").empty(), Fault::content,

@@ -241,6 +241,21 @@ TEST_F(Files, ThatCutTextsInAnotherWayAreRefused) {
   refuses("\"Whitespace\"", [](Json& j) { j["pre_tokenizer"] = {{"type", "Whitespace"}}; });
   refuses("add_prefix_space", [](Json& j) { j["pre_tokenizer"]["add_prefix_space"] = true; });
   refuses("use_regex", [](Json& j) { j["pre_tokenizer"]["use_regex"] = false; });
+  Json const sequence = {{"Sequence", {{"id", "A"}}}}, special = {{"SpecialToken", {{"id", "<|endoftext|>"}}}};
+  auto const processed = [](Json const& by) { return [by](Json& j) { j["post_processor"] = by; }; };
+  auto const by_template = [](Json parts) {
+    return Json{{"type", "TemplateProcessing"}, {"single", std::move(parts)}};
+  };
+  refuses("post_processor", processed(Json{{"type", "RobertaProcessing"}}));
+  refuses("post_processor", processed(by_template(Json::array({special, sequence}))));
+  refuses("post_processor",
+          processed(Json{{"type", "Sequence"}, {"processors", Json::array({by_template(Json::array({special}))})}}));
+  Json harmless = small_json();
+  Json const byte_level = {{"type", "ByteLevel"}};
+  harmless["post_processor"] = {{"type", "Sequence"},
+                                {"processors", Json::array({byte_level, by_template(Json::array({sequence}))})}};
+  put(harmless);
+  EXPECT_EQ(load_tokenizer(directory())->vocab(), 260);
   refuses("end_of_word_suffix", [](Json& j) { j["model"]["end_of_word_suffix"] = "</w>"; });
   refuses("ignore_merges", [](Json& j) { j["model"]["ignore_merges"] = true; });
   refuses("drop out", [](Json& j) { j["model"]["dropout"] = 0.1; });
