@@ -160,12 +160,14 @@ Json json_of(model::Config const& c) {
           {"tensors", tensors}};
 }
 
-std::string tokenizer_of(Path const& model) {
-  return text::has_tokenizer(model) ? text::load_tokenizer(model.string())->name() : "";
+std::string tokenizer_of(model::ModelDirectory const& model) {  // its name at training; else its folder's
+  if (!text::has_tokenizer(model.path())) return "";
+  std::string const& name = model.info().tokenizer;
+  return name.empty() ? text::load_tokenizer(model.path().string())->name() : name;
 }
 
 void show(model::Config const& c, model::ModelDirectory const* directory, bool json) {
-  std::string const tokenizer = directory ? tokenizer_of(directory->path()) : "";
+  std::string const tokenizer = directory ? tokenizer_of(*directory) : "";
   if (json) {
     Json all = json_of(c);
     if (directory)
@@ -225,6 +227,8 @@ int inspect(Arguments const& arguments) {
     inspect_data(models[0], window, json);
     return 0;
   }
+  check(std::ranges::none_of(arguments, [](auto const& w) { return w == "--window" || w.starts_with("--window="); }),
+        Fault::value, "--window is for data, and {} is a model: leave the flag away", models[0]);
   model::ModelDirectory const directory(resolve_model(models[0]));
   show(directory.config(), &directory, json);
   return 0;

@@ -52,6 +52,9 @@ struct Report {
   std::vector<SplitFacts> splits;
   std::optional<data::Recurrence> overlap;  // of val in train
 
+  std::string tokenizer_name() const {  // "" where there is none
+    return !tokenizer ? "" : data.tokenizer_name().empty() ? tokenizer->name() : data.tokenizer_name();
+  }
   std::string text(std::span<int32_t const> ids) const {
     std::string all;
     for (int32_t const id : ids)
@@ -89,7 +92,7 @@ Json json_of(data::Recurrence const& r) { return {{"windows", r.windows}, {"foun
 
 Json json_of(Report const& r, Path const& path) {
   Json all = {{"path", path.string()}, {"vocab", r.data.vocab()}, {"window", r.window}, {"splits", Json::object()}};
-  all["tokenizer"] = r.tokenizer ? Json(r.tokenizer->name()) : Json(nullptr);
+  all["tokenizer"] = r.tokenizer ? Json(r.tokenizer_name()) : Json(nullptr);
   for (SplitFacts const& f : r.splits) {
     Json frequent = Json::array();
     for (int32_t const id : f.most_frequent())
@@ -135,7 +138,7 @@ void inspect_data(Path const& path, int64_t window, bool json) {
   Report const r = look_at(data, window);
   if (json) return print(dump(json_of(r, path), 2) + '\n');
   std::string out = wrapped(fmt::format("{}: vocabulary {}, tokenizer {}", path.string(), grouped(data.vocab()),
-                                        r.tokenizer ? r.tokenizer->name() : "not known"),
+                                        r.tokenizer ? r.tokenizer_name() : "not known"),
                             0);
   report::Table table({{"split", false}, {"tokens"}, {"documents"}, {"ids used"}, {"repeated windows"}});
   for (SplitFacts const& f : r.splits)

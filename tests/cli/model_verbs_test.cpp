@@ -199,6 +199,7 @@ TEST_F(ModelVerbs, InspectRefusesShapesWithTheFix) {
   expect_refusal({"inspect", "--dropout", "1"}, 78, "dropout");
   expect_refusal({"inspect"}, 2, "MODEL");
   expect_refusal({"inspect", model_, "--layers", "2"}, 78, "--layers contradicts");
+  expect_refusal({"inspect", model_, "--window=8"}, 78, "--window is for data");
 }
 
 TEST_F(ModelVerbs, ARunStandsForItsBestElseItsNewestCheckpoint) {
