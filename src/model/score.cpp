@@ -11,6 +11,7 @@ namespace folio::model {
 namespace {
 
 constexpr int64_t kChunkLogits = int64_t{1} << 22;  // that exist at once: 16 MiB of f32
+constexpr int64_t kMostRivals = int64_t{1} << 28;   // of all tokens together: 4 GiB
 
 struct Part {  // a window, and which tokens are scored from it
   int64_t start, first, last;
@@ -164,6 +165,8 @@ TextScores score(Backend& backend, Weights const& w, std::span<int32_t const> id
         n == 0 ? "no token" : "one token");
   check(o.top < c.vocab, Fault::value, "--top {} is more than the {} other tokens of the vocabulary", o.top,
         c.vocab - 1);
+  check(o.top <= kMostRivals / n, Fault::value, "--top {} of {} tokens is more than can be kept: give at most {}",
+        o.top, n, kMostRivals / n);
   for (int32_t const id : ids)
     check(0 <= id && id < c.vocab, Fault::content,
           "the text has token {}, but the model knows 0 to {}: was another tokenizer used?", id, c.vocab - 1);

@@ -148,6 +148,7 @@ TEST_P(TextScore, RefusesWhatCannotBeScored) {
   EXPECT_EQ(fault({-1, 3}, {}), Fault::content);
   EXPECT_EQ(fault({3, 4}, {.top = 31}), Fault::value);
   EXPECT_EQ(fault({3, 4}, {.slide = 10}), Fault::value);
+  EXPECT_EQ(fault(Tokens(size_t{1} << 24, 3), {.top = 17}), Fault::value);  // rivals of 4.25 GiB
   set_weight(*backend_, reader_.weights().head, std::vector<float>(31 * 16, NAN));
   EXPECT_EQ(fault({3, 4}, {}), Fault::content);
 }
