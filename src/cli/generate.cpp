@@ -32,7 +32,11 @@ struct Command {
     Fields const own = {
         {"prompt", &prompts, "text to go on from, more than one: a batch; -: read it from stdin", {}, group},
         {"prompt-file", &prompt_file, "a file that is the prompt; -: stdin", {}, group},
-        {"specials", &specials, "<|endoftext|> in a prompt is the token, not text", {}, group},
+        {"specials",
+         &specials,
+         "a special token in a prompt, such as <|endoftext|>, is the token, not text",
+         {},
+         group},
         {"stream", &stream, "show text as it comes; the default for one text on a terminal", {}, group},
         {"json", &json, "print one object a text", {}, group},
     };

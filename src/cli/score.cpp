@@ -41,7 +41,11 @@ Spec spec_of(Options& o) {
        "context: windows side by side, as eval reads them",
        {.min = 0},
        group},
-      {"specials", &o.specials, "<|endoftext|> in the text is the token, not text", {}, group},
+      {"specials",
+       &o.specials,
+       "a special token in the text, such as <|endoftext|>, is the token, not text",
+       {},
+       group},
       {"json", &o.json, "print one JSON object", {}, group},
       {"out", &o.out, "write a page to look at, PAGE.html, instead of the table", {}, group}};
   return {.name = "score",
@@ -98,10 +102,10 @@ std::string rivals_text(ScoredText const& s, size_t token, size_t width) {
 std::string summary_text(ScoredText const& s) {
   std::string out = fmt::format("mean loss      {:.4f} nats a token\nperplexity     {:.2f}\nbits per byte  {:.4f}\n",
                                 s.scores.mean_loss(), s.perplexity(), s.bits_per_byte());
-  return out + wrapped(fmt::format("{} scored, {:.1f} % of them ranked first; context {}, slide {}",
+  return out + wrapped(fmt::format("{} scored, {:.1f} % of them ranked first; context {}, slide {}, {}",
                                    s.scores.scored() == 1 ? "1 token" : grouped(s.scores.scored()) + " tokens",
                                    100.0 * double(s.ranked_first()) / double(s.scores.scored()),
-                                   grouped(s.config.context), grouped(s.slide)),
+                                   grouped(s.config.context), grouped(s.slide), s.dtype),
                        0);
 }
 
@@ -162,7 +166,8 @@ void print_json(ScoredText const& s) {  // a token a line, and never all of them
                      {"scored", s.scores.scored()},
                      {"ranked_first", s.ranked_first()},
                      {"context", s.config.context},
-                     {"slide", s.slide}};
+                     {"slide", s.slide},
+                     {"dtype", s.dtype}};
   std::string out = dump(head);
   out.pop_back();
   out += ", \"tokens\": [";
@@ -192,6 +197,7 @@ ScoredText score_with(LoadedModel& model, Options const& o, std::vector<int32_t>
           .name = o.text == "-" ? "stdin" : o.text,
           .config = model.config(),
           .slide = model::window_of(model.config().context, o.slide).slide,
+          .dtype = name_of(o.backend.compute_type()),
           .tokenizer = &model.tokenizer(),
           .ids = std::move(ids),
           .scores = std::move(scores)};

@@ -318,9 +318,10 @@ std::string score_page(ScoredText const& s, std::string const& command) {
       "is a byte that is no character by itself. Rank 0 is the likeliest.</p></div><div class=\"show\">" +
       tables(s) + "</div></section>\n</main>\n";
   body += fmt::format(
-      "<footer><p>Written by <code>{}</code> · {}. Context {} tokens; a full window drops {} and is read again.</p>"
+      "<footer><p>Written by <code>{}</code> · {}. Context {} tokens; a full window drops {} and is read again. "
+      "Computed in {}.</p>"
       "</footer>\n",
-      escape_html(command), escape_html(version_line()), grouped(s.config.context), grouped(s.slide));
+      escape_html(command), escape_html(version_line()), grouped(s.config.context), grouped(s.slide), s.dtype);
   return report::html(
       {.title = "folio score: " + s.name, .body = std::move(body), .data = token_data(s), .script = kScoreScript});
 }

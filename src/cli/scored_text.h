@@ -16,6 +16,7 @@ struct ScoredText {
   std::string model, name;  // as they were given
   model::Config config;
   int64_t slide;
+  std::string dtype;  // computed in
   text::Tokenizer const* tokenizer;
   std::vector<int32_t> ids;
   model::TextScores scores;

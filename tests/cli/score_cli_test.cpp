@@ -66,6 +66,7 @@ TEST_F(ScoreVerb, JsonHasEachTokensScore) {
   EXPECT_NEAR(j["mean_loss"].get<double>(), scores_.mean_loss(), 1e-5);
   EXPECT_EQ(j["scored"], scores_.scored());
   EXPECT_EQ(j["slide"], 6);
+  EXPECT_EQ(j["dtype"], "f32");
   ASSERT_EQ(j["tokens"].size(), ids_.size());
   for (char const* key : {"logprob", "rank", "rivals"}) EXPECT_TRUE(j["tokens"][0][key].is_null()) << key;
   for (size_t i = 1; i < ids_.size(); ++i) {
