@@ -1,8 +1,6 @@
 // folio bench: how fast this machine is at what folio does.
 #include "cli/bench.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -29,7 +27,7 @@ constexpr Workload kWorkloads[] = {{"train", bench_train},
 Fields fields(BenchOptions& o) {
   char const* shape = "Workload";
   Fields const own = {
-      {"size", &o.size, "model: baby, 124M, 355M, 774M, 1558M", {}, shape},
+      {"size", &o.size, "the model", {.form = "baby|124M|355M|774M|1558M"}, shape},
       {"layers", &o.layers, "instead of the size's; 0: the size's", {.min = 0}, shape},
       {"heads", &o.heads, "instead of the size's; 0: the size's", {.min = 0}, shape},
       {"embd", &o.embd, "instead of the size's; 0: the size's", {.min = 0}, shape},
@@ -73,6 +71,8 @@ int bench(Arguments const& arguments) {
   BenchOptions o;
   std::vector<std::string> names;
   bool json = false;
+  std::vector<std::string> known;
+  for (Workload const& w : kWorkloads) known.push_back(w.name);
   Spec const spec{.name = "bench",
                   .summary = "how fast this machine is at what folio does",
                   .details =
@@ -82,15 +82,12 @@ int bench(Arguments const& arguments) {
                   .example =
                       "folio bench train --size 124M --batch 4 --context 256\n"
                       "folio bench decode --batch 8 --json\nfolio bench limits",
-                  .positionals = {{"WORKLOAD", &names, "train, decode, tokenize, ops, limits", 1, 5}},
+                  .positionals = {{"WORKLOAD", &names, "train, decode, tokenize, ops, limits", 1, 5, known}},
                   .fields = joined({fields(o), {{"json", &json, "print JSON", {}, "Output"}}})};
   if (!parse(spec, arguments)) return 0;
-  std::vector<std::string> known;
-  for (Workload const& w : kWorkloads) known.push_back(w.name);
   std::vector<BenchRow> rows;
   for (std::string const& name : names) {
     auto const* const w = std::ranges::find(kWorkloads, name, [](Workload const& x) { return std::string(x.name); });
-    check(w != std::end(kWorkloads), Fault::usage, "there is no workload {}: give {}", name, fmt::join(known, ", "));
     for (BenchRow& r : w->run(o)) rows.push_back(std::move(r));
   }
   if (json) {

@@ -27,7 +27,7 @@ Spec spec_of(Options& o) {
           "echo 33676 4720 25 | folio detokenize\n"
           "folio detokenize --bin input.bin",
       .positionals = {{"FILE", &o.files, "files of ids; - or none is stdin", 0, SIZE_MAX}},
-      .fields = {{"tokenizer", &o.tokenizer, "gpt2, or a directory that holds a tokenizer"},
+      .fields = {{"tokenizer", &o.tokenizer, "gpt2, or a directory that holds a tokenizer", {.form = "gpt2|DIR"}},
                  {"bin", &o.bin, "the files are little-endian u16 (u32 above 65,536 ids), as tokenize --out writes"},
                  {"each",
                   &o.each,

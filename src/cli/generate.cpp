@@ -31,7 +31,7 @@ struct Command {
     char const* group = "Prompt and output";
     Fields const own = {
         {"prompt", &prompts, "text to go on from, more than one: a batch; -: read it from stdin", {}, group},
-        {"prompt-file", &prompt_file, "a file that is the prompt; -: stdin", {}, group},
+        {"prompt-file", &prompt_file, "a file that is the prompt; -: stdin", {.form = "FILE"}, group},
         {"specials",
          &specials,
          "a special token in a prompt, such as <|endoftext|>, is the token, not text",

@@ -116,7 +116,10 @@ void tell(Path const& path, bool json) {
   KindWords const& words = words_for(kind);
   Facts facts = facts_of(kind, path);
   std::vector<std::string> verbs;
-  for (char const* verb : words.verbs) verbs.push_back(fmt::format(fmt::runtime(verb), path.string()));
+  bool const begun = kind == Kind::run && facts.values["checkpoints"] == 0;  // no verb reads a run without a model
+  if (begun) verbs.push_back(fmt::format("folio train --out {} --resume auto", shell_quoted(path.string())));
+  for (char const* verb : begun ? std::vector<char const*>{} : words.verbs)
+    verbs.push_back(fmt::format(fmt::runtime(verb), shell_quoted(path.string())));
   if (json) {
     Json all = {{"path", path.string()}, {"kind", words.name}, {"use", verbs}};
     all.update(facts.values);
@@ -167,21 +170,68 @@ void tell_places(bool json) {
         fmt::format("This machine computes at the level {}; folio doctor says more.\n", name_of(level_in_use())));
 }
 
+struct Place {
+  std::string name, path, note = "";
+  bool there = false;
+};
+
+Place place(std::string name, Path const& path) {
+  std::error_code ignored;
+  return {std::move(name), path.string(), "", fs::exists(path, ignored)};
+}
+
+/// Where folio, or what reads its completions and manual pages, looks.
+std::vector<Place> places() {
+  std::error_code error;
+  Path const program = fs::read_symlink("/proc/self/exe", error), share = program.parent_path().parent_path() / "share";
+  std::vector<Place> all = {place("program", program)};
+  try {
+    Path const data = data_directory();
+    for (auto const& [name, folder] : {std::pair{"data", ""}, {"vocabulary", "gpt2"}, {"plays", "shakespeare"}})
+      all.push_back(place(name, *folder ? data / folder : data));
+  } catch (Error const& e) {
+    all.push_back({"data", "", e.what()});
+  }
+  all.push_back({"configuration", "", "none of folio's own: --config names a file, a run keeps its config.toml"});
+  all.push_back({"cache", "", "none"});
+  all.push_back(place("bash", share / "bash-completion/completions/folio"));
+  all.push_back(place("zsh", share / "zsh/site-functions/_folio"));
+  all.push_back(place("fish", share / "fish/vendor_completions.d/folio.fish"));
+  all.push_back(place("manual", share / "man/man1/folio.1"));
+  return all;
+}
+
+void tell_paths(bool json) {
+  std::string out;
+  Json all = Json::array();
+  for (Place const& p : places()) {
+    std::string const state = p.note.empty() ? (p.there ? "" : " (not there)") : p.note;
+    std::string const text = wrapped(p.path + state, 15);
+    out += fmt::format("{:<15}{}", p.name, text.substr(std::min<size_t>(15, text.size())));
+    all.push_back({{"name", p.name}, {"path", p.path.empty() ? Json(nullptr) : Json(p.path)}, {"there", p.there}});
+    if (!p.note.empty()) all.back()["note"] = p.note;
+  }
+  print(json ? dump(all, 2) + '\n' : out);
+}
+
 }  // namespace
 
 int info(Arguments const& arguments) {
-  bool json = false;
+  bool json = false, places = false;
   std::vector<std::string> paths;
   Spec const spec{.name = "info",
                   .summary = "what a file or folder is; where things are kept",
                   .details =
                       "With a path: what it is, and the verbs that take it. Without: the data directory and what "
                       "it holds.",
-                  .example = "folio info\nfolio info runs/first",
+                  .example = "folio info\nfolio info runs/first\nfolio info --paths",
                   .positionals = {{"PATH", &paths, "a file or folder", 0, 1}},
-                  .fields = {{"json", &json, "print one JSON object"}}};
+                  .fields = {{"paths", &places, "every place that is looked at, and whether it is there"},
+                             {"json", &json, "print JSON"}}};
   if (!parse(spec, arguments)) return 0;
-  if (paths.empty()) tell_places(json);
+  check(!places || paths.empty(), Fault::usage, "--paths takes no path: folio info --paths");
+  if (places) tell_paths(json);
+  else if (paths.empty()) tell_places(json);
   else tell(paths[0], json);
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/verb.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "text/tokenizer.h"
@@ -105,7 +106,8 @@ KindWords const& words_for(Kind kind) {
 
 std::string advice_for(Kind kind, Path const& path) {
   auto const& verbs = words_for(kind).verbs;
-  return verbs.empty() ? "" : fmt::format("use `{}`", fmt::format(fmt::runtime(verbs.front()), path.string()));
+  return verbs.empty() ? ""
+                       : fmt::format("use `{}`", fmt::format(fmt::runtime(verbs.front()), shell_quoted(path.string())));
 }
 
 void expect_model(Path const& path) {

@@ -5,14 +5,9 @@
 namespace folio::cli {
 
 LoadedModel::LoadedModel(std::string const& model, BackendChoice const& choice)
-    : directory_(verified_model(model)), backend_(choice.make()) {
-  auto lay_out = [&] {
-    weights_ = lay_out_weights(arenas_, *backend_, directory_.config(), choice.compute_type(), false);
-  };
-  lay_out();
-  arenas_.masters.allocate(*backend_), arenas_.compute.allocate(*backend_);
-  lay_out();
-  directory_.load(*backend_, weights_);
+    : directory_(verified_model(model)),
+      backend_(choice.make()),
+      weights_(*backend_, directory_, choice.compute_type()) {
   if (text::has_tokenizer(directory_.path())) tokenizer_ = text::load_tokenizer(directory_.path().string());
 }
 

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "cli/backend_choice.h"
-#include "model/checkpoint.h"
+#include "model/loaded_weights.h"
 #include "text/tokenizer.h"
 
 namespace folio::cli {
@@ -18,14 +18,13 @@ class LoadedModel {
   model::ModelInfo const& info() const { return directory_.info(); }
   model::Config const& config() const { return directory_.config(); }
   Backend& backend() { return *backend_; }
-  model::Weights const& weights() const { return weights_; }
+  model::Weights const& weights() const { return weights_.weights(); }
   text::Tokenizer const& tokenizer() const;  // Fault::missing where the model has none
 
  private:
   model::ModelDirectory directory_;
   std::unique_ptr<Backend> backend_;
-  model::WeightArenas arenas_;
-  model::Weights weights_;
+  model::LoadedWeights weights_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
 };
 

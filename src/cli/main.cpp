@@ -2,12 +2,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/man.h"
 #include "cli/verbs.h"
 #include "cli/version.h"
 #include "core/error.h"
@@ -18,38 +20,43 @@ namespace folio::cli {
 
 std::vector<Verb> const& verbs() {
   static std::vector<Verb> const table = {
-      {"train", "train a GPT-2 on a text or prepared data", train},
-      {"generate", "text from a model", generate},
+      {"train", "train a GPT-2 on a text or prepared data", train, true},
+      {"generate", "text from a model", generate, true},
       {"tokenize", "turn text into token ids", tokenize},
       {"detokenize", "turn token ids into text", detokenize},
       {"tokenizer", "train a byte-level BPE tokenizer on texts", tokenizer},
       {"prepare", "turn text into token shards, divided into train and val", prepare},
-      {"eval", "loss, perplexity and bits per byte of a model on data", eval},
-      {"score", "probability, rank, loss and rivals of each token of a text", score},
+      {"eval", "loss, perplexity and bits per byte of a model on data", eval, true},
+      {"score", "probability, rank, loss and rivals of each token of a text", score, true},
       {"inspect", "what is in a model or in prepared data", inspect},
       {"export", "a model in another type: half the size as bf16 or f16", export_},
-      {"bench", "how fast this machine is at what folio does", bench},
+      {"bench", "how fast this machine is at what folio does", bench, true},
       {"info", "what a file or folder is; where things are kept", info},
       {"doctor", "what this machine offers, and what is missing", doctor},
+      {"config", "the values that a run would have, and where each comes from", config},
+      {"completion", "completion of folio's verbs, flags and choices in a shell", completion},
   };
   return table;
 }
 
 namespace {
 
+constexpr char const* kAbout =
+    "A GPT-2 system in one program: it prepares text, trains, evaluates and generates, and its models load in Hugging "
+    "Face transformers unchanged.";
+constexpr char const* kExamples =
+    "folio train --data input.txt --out runs/first\n"
+    "folio generate runs/first --prompt \"ROMEO:\"\n";
+
 std::string overview() {
-  std::string out = version_line() + '\n' +
-                    wrapped(
-                        "A GPT-2 system in one program: it prepares text, trains, evaluates and generates, and its "
-                        "models load in Hugging Face transformers unchanged.",
-                        0) +
-                    "\nusage:\n  folio VERB [arguments] [flags]\n\nverbs:\n";
-  for (Verb const& verb : verbs()) out += fmt::format("  {:<14}{}\n", verb.name, verb.summary);
-  return out +
-         "\nexamples:\n"
-         "  folio train --data input.txt --out runs/first\n"
-         "  folio generate runs/first --prompt \"ROMEO:\"\n\n"
-         "folio help VERB shows a verb's flags; folio --version what it is built from.\n";
+  std::string out =
+      version_line() + '\n' + wrapped(kAbout, 0) + "\nusage:\n  folio VERB [arguments] [flags]\n\nverbs:\n";
+  for (Verb const& verb : verbs()) {
+    std::string const words = wrapped(verb.summary, 16);
+    out += fmt::format("  {:<14}{}", verb.name, words.substr(16));
+  }
+  return out + "\nexamples:\n" + wrapped(kExamples, 2) +
+         "\nfolio help VERB shows a verb's flags; folio --version what it is built from.\n";
 }
 
 std::string overview_json() {
@@ -69,13 +76,25 @@ Verb const& verb_named(std::string const& name) {
        near.empty() ? "" : fmt::format("; did you mean {}?", near));
 }
 
-int show_help(Arguments const& arguments) {
-  bool const json = !arguments.empty() && arguments.back() == "--json";
-  size_t const names = arguments.size() - json;
-  check(names <= 1, Fault::usage, "help takes one verb: folio help VERB");
-  if (names == 1 && arguments[0] != "--help" && arguments[0] != "-h")
-    return verb_named(arguments[0]).run(json ? Arguments{"--help", "--json"} : Arguments{"--help"});
-  print(json ? overview_json() : overview());
+std::string man_page_of(Verb const& verb) {
+  std::string page;
+  with_spec(verb, [&](Spec const& spec) { page = man_page(spec); });
+  return page;
+}
+
+/// help [VERB] [--json | --man]
+int show_help(Arguments arguments) {
+  auto const taken = [&](char const* form) { return std::erase(arguments, form) > 0; };
+  bool const json = taken("--json"), man = taken("--man");
+  taken("--help"), taken("-h");
+  check(arguments.size() <= 1, Fault::usage, "help takes one verb: folio help VERB");
+  if (arguments.empty()) {
+    print(json ? overview_json() : man ? man_page(verbs(), kAbout, kExamples) : overview());
+    return 0;
+  }
+  Verb const& verb = verb_named(arguments[0]);
+  if (!man) return verb.run(json ? Arguments{"--help", "--json"} : Arguments{"--help"});
+  print(man_page_of(verb));
   return 0;
 }
 
@@ -135,9 +154,13 @@ void occupy_standard_files() {
 
 // OpenMP's threads spin at a barrier before they sleep, by default so long that a run beside other work stands still:
 // the thread that is waited for does not get the core. Briefly is as fast on an idle machine and goes on on a busy one
-// (docs/performance.md). The runtime reads this when it is loaded, so the program starts once more with it set.
+// (docs/performance.md). The runtime reads this when it is loaded, so a verb that computes starts the program once more
+// with it set.
 void spin_briefly(char** words) {
-  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  auto const is_this = [&](folio::cli::Verb const& verb) { return std::string_view(verb.name) == words[1]; };
+  if (!words[0] || !words[1] || std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  auto const verb = std::ranges::find_if(folio::cli::verbs(), is_this);
+  if (verb == folio::cli::verbs().end() || !verb->computes) return;
   ::setenv("GOMP_SPINCOUNT", "3000", 1);
   ::execv("/proc/self/exe", words);  // where it fails, the program goes on as it is
 }

@@ -1,5 +1,7 @@
 // From arguments to fields. A walk over the words gives each slip its own sentence, CLI11 sorts flags from the rest,
 // and the fields read their texts, so that flag, environment and file have one reader.
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
@@ -15,6 +17,8 @@ namespace folio::cli {
 namespace {
 
 constexpr uint64_t kLargestConfig = uint64_t{1} << 20;
+
+std::function<void(Spec const&)> const* spec_reader = nullptr;  // see with_spec
 
 bool is_switch(Field const& field) { return std::holds_alternative<bool*>(field.value); }
 
@@ -123,18 +127,27 @@ void replace(Field const& field, std::vector<std::string> const& texts, std::str
   for (std::string const& text : texts) set(field, text, origin);
 }
 
-class Origins {  // which fields something has set
+class Record {  // which fields something has set, and what
  public:
-  void add(std::string const& name) {
+  void add(std::string const& name, Origin origin) {
     if (std::ranges::find(names_, name) == names_.end()) names_.push_back(name);
+    origins_[name] = std::move(origin);
   }
   std::vector<std::string> const& names() const { return names_; }
+  Origins const& origins() const { return origins_; }
 
  private:
   std::vector<std::string> names_;
+  Origins origins_;
 };
 
-void take_settings(Spec const& spec, std::vector<std::string> const& settings, Origins& origins) {
+void take_file(Spec const& spec, std::string const& file, Record& record) {
+  std::vector<int64_t> lines;
+  auto const names = from_toml(spec.fields, read_file(file, kLargestConfig), file, &lines);
+  for (size_t i = 0; i < names.size(); ++i) record.add(names[i], {"config", file, lines[i]});
+}
+
+void take_settings(Spec const& spec, std::vector<std::string> const& settings, Record& record) {
   std::map<std::string, std::vector<std::string>> texts;  // a list may be set item by item
   for (std::string const& setting : settings) {
     size_t const equals = setting.find('=');
@@ -151,18 +164,25 @@ void take_settings(Spec const& spec, std::vector<std::string> const& settings, O
   }
   for (auto const& [key, values] : texts) {
     replace(*find(spec.fields, key), values, "--set " + key);
-    origins.add(key);
+    record.add(key, {"set", "--set " + key});
   }
 }
 
-void take_environment(Spec const& spec, Origins& origins) {
+void take_environment(Spec const& spec, Record& record) {
   for (Field const& field : spec.fields) {
     std::string const name = variable_of(field);
     char const* value = name.empty() ? nullptr : std::getenv(name.c_str());
     if (!value || !*value) continue;
     replace(field, {value}, name);
-    origins.add(field.name);
+    record.add(field.name, {"environment", name});
   }
+}
+
+void check_choice(Spec const& spec, Positional const& p, std::string const& value) {
+  if (p.choices.empty() || std::ranges::find(p.choices, value) != p.choices.end()) return;
+  std::string const near = nearest(value, p.choices);
+  fail(Fault::usage, "{} takes {} here, not \"{}\"{}", spec.name, fmt::join(p.choices, ", "), value,
+       near.empty() ? "" : fmt::format("; did you mean {}?", near));
 }
 
 void take_positionals(Spec const& spec, Arguments const& rest) {
@@ -184,6 +204,7 @@ void take_positionals(Spec const& spec, Arguments const& rest) {
     p.values->assign(rest.begin() + static_cast<std::ptrdiff_t>(next),
                      rest.begin() + static_cast<std::ptrdiff_t>(next + here));
     next += here;
+    for (std::string const& value : *p.values) check_choice(spec, p, value);
   }
 }
 
@@ -191,7 +212,17 @@ void take_positionals(Spec const& spec, Arguments const& rest) {
 
 std::string variable_of(Field const& field) { return field.name == "data" ? "" : environment_name(field.name); }
 
-bool parse(Spec const& spec, Arguments const& arguments, std::vector<std::string>* set_names) {
+void with_spec(Verb const& verb, std::function<void(Spec const&)> const& read) {
+  spec_reader = &read;
+  verb.run({"--help"});
+  spec_reader = nullptr;
+}
+
+bool parse(Spec const& spec, Arguments const& arguments, std::vector<std::string>* set_names, Origins* origins) {
+  if (spec_reader) {
+    (*spec_reader)(spec);
+    return false;
+  }
   Flags flags(spec);
   auto const options_end = std::ranges::find(arguments, "--");
   auto const asks = [&](char const* word) { return std::find(arguments.begin(), options_end, word) != options_end; };
@@ -209,16 +240,15 @@ bool parse(Spec const& spec, Arguments const& arguments, std::vector<std::string
   for (Field const& field : flags.fields)
     if (!find(spec.fields, field.name)) take(field);
   if (flags.quiet) set_quiet(true);
-  Origins origins;
-  if (!flags.config.empty())
-    for (std::string const& name : from_toml(spec.fields, read_file(flags.config, kLargestConfig), flags.config))
-      origins.add(name);
-  take_settings(spec, flags.set, origins);
-  take_environment(spec, origins);
+  Record record;
+  if (!flags.config.empty()) take_file(spec, flags.config, record);
+  take_settings(spec, flags.set, record);
+  take_environment(spec, record);
   for (Field const& field : spec.fields)
-    if (take(field)) origins.add(field.name);
+    if (take(field)) record.add(field.name, {"flag", "--" + field.name});
   take_positionals(spec, given.rest);
-  if (set_names) *set_names = origins.names();
+  if (set_names) *set_names = record.names();
+  if (origins) *origins = record.origins();
   return true;
 }
 

@@ -24,7 +24,7 @@ struct Options {
 };
 
 Spec spec_of(Options& o) {
-  Fields const out = {{"out", &o.out, "the directory to write; it must not exist"}};
+  Fields const out = {{"out", &o.out, "the directory to write; it must not exist", {.form = "DIR"}}};
   return {
       .name = "prepare",
       .summary = "turn text into token shards, divided into train and val",

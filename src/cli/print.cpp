@@ -18,4 +18,12 @@ void print(std::string_view text) {
   }
 }
 
+std::string shell_quoted(std::string_view text) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,";
+  if (!text.empty() && text.find_first_not_of(kPlain) == text.npos) return std::string(text);
+  std::string out = "'";
+  for (char const c : text) c == '\'' ? out += "'\\''" : out += c;
+  return out + "'";
+}
+
 }  // namespace folio::cli

@@ -33,7 +33,7 @@ struct Options {
 Spec spec_of(Options& o) {
   char const* group = "Text and output";
   Fields const own = {
-      {"text", &o.text, "the file to score; -: stdin", {}, group},
+      {"text", &o.text, "the file to score; -: stdin", {.form = "FILE"}, group},
       {"top", &o.top, "rivals to name: the likeliest other tokens", {.min = 0, .max = 1 << 20}, group},
       {"slide",
        &o.slide,
@@ -47,7 +47,7 @@ Spec spec_of(Options& o) {
        {},
        group},
       {"json", &o.json, "print one JSON object", {}, group},
-      {"out", &o.out, "write a page to look at, PAGE.html, instead of the table", {}, group}};
+      {"out", &o.out, "write a page to look at, PAGE.html, instead of the table", {.form = "FILE"}, group}};
   return {.name = "score",
           .summary = "probability, rank, loss and rivals of each token of a text",
           .details =

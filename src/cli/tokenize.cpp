@@ -26,28 +26,30 @@ struct Options {
 };
 
 Spec spec_of(Options& o) {
-  return {
-      .name = "tokenize",
-      .summary = "turn text into token ids",
-      .details =
-          "Prints the ids of each document on one line, separated by blanks. Bytes are kept: detokenize gives "
-          "back what was read, valid UTF-8 or not.",
-      .example =
-          "folio tokenize --tokenizer gpt2 input.txt\n"
-          "echo -n \"ROMEO:\" | folio tokenize --show\n"
-          "folio tokenize input.txt --out input.bin",
-      .positionals = {{"FILE", &o.files, "texts; - or none is stdin", 0, SIZE_MAX}},
-      .fields = {{"tokenizer", &o.tokenizer, "gpt2, or a directory that holds a tokenizer"},
-                 {"specials", &o.specials,
-                  "a special token in the text, such as <|endoftext|>, becomes its id, not ordinary ones"},
-                 {"each",
-                  &o.each,
-                  "what is one document: a file, a line, or what a NUL byte ends",
-                  {.choices = {"file", "line", "nul"}}},
-                 {"count", &o.count, "print how many ids, not which"},
-                 {"show", &o.show, "print each id on a line of its own, beside its text"},
-                 {"out", &o.out, "write the ids to this file, as little-endian u16 (u32 above 65,536 ids), print none"},
-                 {"json", &o.json, "print one JSON object"}}};
+  return {.name = "tokenize",
+          .summary = "turn text into token ids",
+          .details =
+              "Prints the ids of each document on one line, separated by blanks. Bytes are kept: detokenize gives "
+              "back what was read, valid UTF-8 or not.",
+          .example =
+              "folio tokenize --tokenizer gpt2 input.txt\n"
+              "echo -n \"ROMEO:\" | folio tokenize --show\n"
+              "folio tokenize input.txt --out input.bin",
+          .positionals = {{"FILE", &o.files, "texts; - or none is stdin", 0, SIZE_MAX}},
+          .fields = {{"tokenizer", &o.tokenizer, "gpt2, or a directory that holds a tokenizer", {.form = "gpt2|DIR"}},
+                     {"specials", &o.specials,
+                      "a special token in the text, such as <|endoftext|>, becomes its id, not ordinary ones"},
+                     {"each",
+                      &o.each,
+                      "what is one document: a file, a line, or what a NUL byte ends",
+                      {.choices = {"file", "line", "nul"}}},
+                     {"count", &o.count, "print how many ids, not which"},
+                     {"show", &o.show, "print each id on a line of its own, beside its text"},
+                     {"out",
+                      &o.out,
+                      "write the ids to this file, as little-endian u16 (u32 above 65,536 ids), print none",
+                      {.form = "FILE"}},
+                     {"json", &o.json, "print one JSON object"}}};
 }
 
 std::string shown(text::Tokenizer const& tokenizer, std::vector<int32_t> const& ids) {

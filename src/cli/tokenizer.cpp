@@ -49,9 +49,9 @@ Spec spec_of(Options& o) {
           "folio tokenizer train input.txt --vocab 8192 --out tokenizers/mine\n"
           "folio tokenizer train plays --vocab 2048 --special '<|user|>' --special '<|model|>' --out tokenizers/plays\n"
           "folio prepare input.txt --tokenizer tokenizers/mine --out data/mine",
-      .positionals = {{"train", &o.action, "what to do: train", 1, 1},
+      .positionals = {{"train", &o.action, "what to do: train", 1, 1, {"train"}},
                       {"TEXT", &o.texts, "texts: files, folders, or - for stdin", 1, SIZE_MAX}},
-      .fields = {{"out", &o.out, "the directory to write; it must not exist"},
+      .fields = {{"out", &o.out, "the directory to write; it must not exist", {.form = "DIR"}},
                  {"vocab",
                   &o.vocab,
                   "how many ids, which must be said: special tokens, the 256 bytes, merges",
@@ -136,8 +136,6 @@ void say_what_is_missing(Options const& o, data::CountedWords const& c, int64_t 
 int tokenizer(Arguments const& arguments) {
   Options o;
   if (!parse(spec_of(o), arguments)) return 0;
-  check(o.action[0] == "train", Fault::usage,
-        "there is no tokenizer {}: folio tokenizer train TEXT… --vocab N --out DIR", o.action[0]);
   check(!o.out.empty(), Fault::usage, "tokenizer train: say where to with --out DIR");
   check(o.vocab > 0, Fault::usage, "tokenizer train: say how many ids with --vocab N, such as --vocab 8192");
   text::BpeTraining training{.vocab = o.vocab, .min_frequency = o.min_frequency};

@@ -46,11 +46,11 @@ int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcom
       state.best ? fmt::format("; best {:.4f} at step {}", state.best->val, state.best->step) : std::string();
   if (finished) {
     say(fmt::format("finished: {} steps in {}{}; next: folio generate {} --prompt TEXT", state.step,
-                    format_duration(state.seconds), best, c.out));
+                    format_duration(state.seconds), best, shell_quoted(c.out)));
     return 0;
   }
   say(fmt::format("stopped after step {} of {}, checkpoint saved{}; go on with: folio train --out {} --resume",
-                  state.step, c.run.steps, best, c.out));
+                  state.step, c.run.steps, best, shell_quoted(c.out)));
   return static_cast<int>(Fault::stopped);
 }
 

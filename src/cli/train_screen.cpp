@@ -124,7 +124,7 @@ std::string curve_of(Path const& metrics) {
     for (auto [x, y] : from) to.push_back({x, y});
     return to;
   };
-  return report::terminal_curve(points(curve.train), points(curve.val), terminal().utf8);
+  return report::terminal_curve(points(curve.train), points(curve.val), terminal().utf8, terminal().width);
 }
 
 }  // namespace folio::cli

@@ -17,19 +17,19 @@ namespace folio::cli {
 
 Fields TrainCommand::run_fields() {
   Fields const own = {
-      {"data", &data, "prepared data, or a text, which is prepared first", {}, "Data"},
+      {"data", &data, "prepared data, or a text, which is prepared first", {.form = "DATA|FILE"}, "Data"},
       {"tokenizer",
        &tokenizer,
        "for a text: gpt2, char, a directory, or auto (the model's of --from, else by the size of the text)",
-       {},
+       {.form = "auto|gpt2|char|DIR"},
        "Data"},
-      {"from", &from, "start from this model's weights (fine-tuning)", {}, "Data"},
+      {"from", &from, "start from this model's weights (fine-tuning)", {.form = "MODEL"}, "Data"},
   };
   return joined({own, model.fields(), fields(run), backend.fields()});
 }
 
 Fields TrainCommand::call_fields() {
-  return {{"out", &out, "the run directory, new or to be resumed", {}, "Data"},
+  return {{"out", &out, "the run directory, new or to be resumed", {.form = "RUN"}, "Data"},
           {"resume",
            &resume,
            "continue the run in --out; auto: if there is one, else start it",

@@ -11,6 +11,8 @@
 // Every verb takes --help and --quiet besides. A verb that reports has a field "json" of its own.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,7 @@ struct Positional {
   std::vector<std::string>* values;
   std::string help;
   size_t least = 1, most = 1;
+  std::vector<std::string> choices = {};  // of each value; empty: any
 };
 
 struct Spec {
@@ -37,10 +40,19 @@ struct Spec {
   bool configurable = false;  // takes --config FILE (TOML) and --set key=value
 };
 
+struct Origin {       // of a value
+  std::string kind;   // flag, environment, set, config
+  std::string where;  // --lr, FOLIO_LR, --set lr, the file
+  int64_t line = 0;   // of the file
+  std::string text() const { return line ? where + ", line " + std::to_string(line) : where; }
+};
+using Origins = std::map<std::string, Origin>;  // by name of the field
+
 /// Precedence: flag > environment (FOLIO_…) > --set key=value > file given with --config > what the options hold.
 /// Prints the help and returns false for --help. Throws Fault::usage for what cannot be read, with "did you mean".
 /// `given`, where asked for, gets the names of the fields that anything but the default has set.
-bool parse(Spec const&, Arguments const&, std::vector<std::string>* given = nullptr);
+/// `origins` the same with where each comes from.
+bool parse(Spec const&, Arguments const&, std::vector<std::string>* given = nullptr, Origins* origins = nullptr);
 
 /// The help of a verb, at most 80 columns wide; and the same for programs to read.
 std::string help_text(Spec const&);
@@ -53,13 +65,20 @@ struct Verb {
   char const* name;
   char const* summary;
   int (*run)(Arguments const&);
+  bool computes = false;  // with threads that wait for each other
 };
 std::vector<Verb> const& verbs();  // in the order of the table
+
+/// Calls `read` with the verb's Spec, which is gone afterwards: for what is made from the flags of all verbs.
+void with_spec(Verb const&, std::function<void(Spec const&)> const& read);
 
 /// Writes a result to stdout, at once. Where the reader has gone away (`| head`) it throws ReaderGone, which ends the
 /// program quietly with 0; other failures are Fault::io.
 void print(std::string_view text);
 struct ReaderGone {};
+
+/// `text` as one word of a shell's command line: as it is, or in single quotes.
+std::string shell_quoted(std::string_view text);
 
 /// `text` in lines of at most `width` columns, each begun with `indent` blanks; line ends in it are kept.
 std::string wrapped(std::string_view text, size_t indent, size_t width = 80);

@@ -18,5 +18,7 @@ int export_(Arguments const&);
 int bench(Arguments const&);
 int info(Arguments const&);
 int doctor(Arguments const&);
+int config(Arguments const&);
+int completion(Arguments const&);
 
 }  // namespace folio::cli

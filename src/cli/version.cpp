@@ -21,6 +21,10 @@ std::string dotted(unsigned number) {  // 90100 is 9.1.0
 }
 }  // namespace
 
+std::string version_number() { return FOLIO_VERSION; }
+
+std::string version_date() { return FOLIO_DATE; }
+
 std::string version_line() { return fmt::format("folio {} ({})", FOLIO_VERSION, FOLIO_COMMIT); }
 
 std::string version_text() {

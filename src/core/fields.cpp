@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/fields_json.h"
 #include "core/fields_text.h"
 
 namespace folio {
@@ -114,6 +115,7 @@ void set(Field const& field, std::string_view text, std::string const& origin) {
 std::string text_of(Field const& field) { return std::visit(Writer{}, field.value); }
 
 std::string type_name(Field const& field) {
+  if (!field.range.form.empty()) return field.range.form;
   if (!field.range.choices.empty()) return fmt::format("{}", fmt::join(field.range.choices, "|"));
   return std::visit(Namer{}, field.value);
 }

@@ -12,17 +12,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <limits>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-namespace folio {
+#include "core/api.h"
 
-using Json = nlohmann::ordered_json;
+namespace folio {
 
 struct Range {  // what a readable value must keep to; checked by set() with Fault::value
   double min = -std::numeric_limits<double>::infinity();
@@ -30,6 +30,7 @@ struct Range {  // what a readable value must keep to; checked by set() with Fau
   bool below_max = false;                 // max itself is refused (a dropout rate is below 1)
   bool above_min = false;                 // min itself is refused (a temperature is above 0)
   std::vector<std::string> choices = {};  // of a text; empty: any
+  std::string form = "";                  // for help: FILE, gpt2|char|DIR; empty: by the type
 };
 
 struct Field {
@@ -46,20 +47,21 @@ using Fields = std::vector<Field>;
 
 /// Reads `text` into the field. Unparsable: Fault::usage; out of range or not a choice: Fault::value. `origin` names
 /// where the text stood ("--lr", "FOLIO_LR", "run.toml, lr"). A list field appends.
-void set(Field const&, std::string_view text, std::string const& origin);
-std::string text_of(Field const&);    // as set() reads it back, exactly (floats shortest round-trip)
-std::string type_name(Field const&);  // for help: TEXT, N, X, a|b|c; empty for a switch
-Field const* find(Fields const&, std::string_view name);
-std::string environment_name(std::string_view field);
-Fields joined(std::initializer_list<Fields>);  // one list behind the other
+FOLIO_API void set(Field const&, std::string_view text, std::string const& origin);
+FOLIO_API std::string text_of(Field const&);    // as set() reads it back, exactly (floats shortest round-trip)
+FOLIO_API std::string type_name(Field const&);  // for help: TEXT, N, X, a|b|c; empty for a switch
+FOLIO_API Field const* find(Fields const&, std::string_view name);
+FOLIO_API std::string environment_name(std::string_view field);
+FOLIO_API Fields joined(std::initializer_list<Fields>);  // one list behind the other
 
-Json to_json(Fields const&);
-std::string to_toml(Fields const&);  // `version`, then key = value with the help as comment
+/// `version`, then key = value, a line each, with a comment, which is the help where none is given.
+FOLIO_API std::string to_toml(Fields const&, std::function<std::string(Field const&)> const& comment = {});
 /// Sets what the text names. A newer `version` than this folio's is refused; none is the first. An unknown key is
-/// refused with the nearest known one; returns the names set.
-std::vector<std::string> from_toml(Fields const&, std::string_view toml, std::string const& name);
+/// refused with the nearest known one. Returns the names set, and in `lines`, where asked for, the line of each.
+FOLIO_API std::vector<std::string> from_toml(Fields const&, std::string_view toml, std::string const& name,
+                                             std::vector<int64_t>* lines = nullptr);
 
 /// The nearest of `known` for "did you mean", or empty where none is near (edit distance ≤ 1 + a third of the length).
-std::string nearest(std::string_view given, std::vector<std::string> const& known);
+FOLIO_API std::string nearest(std::string_view given, std::vector<std::string> const& known);
 
 }  // namespace folio

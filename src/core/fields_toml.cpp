@@ -86,16 +86,20 @@ void set_node(Field const& field, toml::node const& node, std::string const& ori
 
 }  // namespace
 
-std::string to_toml(Fields const& fields) {
+std::string to_toml(Fields const& fields, std::function<std::string(Field const&)> const& comment) {
   std::string out = fmt::format("{:<30}  # of this format\n", fmt::format("{} = {}", kVersionKey, kVersion));
   for (Field const& field : fields) {
     std::string const line = fmt::format("{} = {}", field.name, std::visit(Writer{}, field.value));
-    out += fmt::format("{:<30}  # {}\n", line, field.help);
+    std::string words = comment ? comment(field) : field.help;
+    std::ranges::replace_if(
+        words, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');  // a file's name
+    out += words.empty() ? line + "\n" : fmt::format("{:<30}  # {}\n", line, words);
   }
   return out;
 }
 
-std::vector<std::string> from_toml(Fields const& fields, std::string_view text, std::string const& name) {
+std::vector<std::string> from_toml(Fields const& fields, std::string_view text, std::string const& name,
+                                   std::vector<int64_t>* lines) {
   check(text.size() <= kLimit, Fault::content, "{} holds {} bytes; a configuration has at most {}", name, text.size(),
         kLimit);
   toml::table table;
@@ -119,6 +123,7 @@ std::vector<std::string> from_toml(Fields const& fields, std::string_view text, 
   for (auto const& [field, node] : found) {
     set_node(*field, *node, place(name, *node, field->name));
     names.push_back(field->name);
+    if (lines) lines->push_back(node->source().begin.line);
   }
   return names;
 }

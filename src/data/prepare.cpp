@@ -198,14 +198,19 @@ std::vector<FileEntry> write_tokenizer(text::Tokenizer const& tokenizer, Path co
 Fields fields(PrepareOptions& o) {
   double const below_2_to_63 = 9'223'372'036'854'775'808.0;
   return {
-      {"tokenizer", &o.tokenizer,
-       "gpt2, char or a directory with a tokenizer; chosen by the text's size where it is not given"},
+      {"tokenizer",
+       &o.tokenizer,
+       "gpt2, char or a directory with a tokenizer; chosen by the text's size where it is not given",
+       {.form = "gpt2|char|DIR"}},
       {"val", &o.val, "fraction of the text held out for evaluation", {.min = 0, .max = 1, .below_max = true}},
       {"val-by",
        &o.val_by,
        "hold out the end of the text, or whole documents drawn by the seed",
        {.choices = {"tail", "documents"}}},
-      {"val-files", &o.val_files, "hold out this text (file or folder), whole, in place of a fraction"},
+      {"val-files",
+       &o.val_files,
+       "hold out this text (file or folder), whole, in place of a fraction",
+       {.form = "PATH"}},
       {"separator", &o.separator,
        "what divides a file into documents, such as '<|endoftext|>' or '\\n\\n'; without it a file is one"},
       {"seed", &o.seed, "draws the documents that are held out", {.min = 0, .max = below_2_to_63, .below_max = true}},

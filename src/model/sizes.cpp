@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+
 namespace folio::model {
 namespace {
 
@@ -42,7 +44,7 @@ ParameterCounts count_parameters(Config const& c) {
 Fields ModelOptions::fields() {
   char const* const group = "Model";
   return {
-      {"size", &size, "a shape by name: baby, 124M, 355M, 774M, 1558M", {}, group},
+      {"size", &size, "a shape by name", {.form = "baby|124M|355M|774M|1558M"}, group},
       {"layers", &layers, "blocks; 0: the size's", {.min = 0}, group},
       {"heads", &heads, "attention heads; 0: the size's", {.min = 0}, group},
       {"embd", &channels, "width of the residual stream; 0: the size's", {.min = 0}, group},

@@ -10,14 +10,15 @@
 namespace folio::report {
 namespace {
 
-constexpr int kColumns = 62, kRows = 7;
+constexpr int kColumns = 62, kLeast = 12, kRows = 7;
+constexpr int kBeside = 18;  // columns of the numbers on the left and the labels on the right
 
 struct Canvas {  // dots; a cell is cell_width × cell_height of them
-  int cell_width, cell_height;
+  int columns, cell_width, cell_height;
   std::vector<uint8_t> train, val;
-  int width() const { return kColumns * cell_width; }
+  int width() const { return columns * cell_width; }
   int height() const { return kRows * cell_height; }
-  explicit Canvas(bool utf8) : cell_width(utf8 ? 2 : 1), cell_height(utf8 ? 4 : 1) {
+  Canvas(int columns, bool utf8) : columns(columns), cell_width(utf8 ? 2 : 1), cell_height(utf8 ? 4 : 1) {
     train.resize(size_t(width()) * height());
     val = train;
   }
@@ -119,21 +120,22 @@ std::array<std::string, kRows> ends(std::vector<Point> const& train, std::vector
   return labels;
 }
 
-std::string axis(Scale const& s, bool utf8) {
+std::string axis(Scale const& s, int columns, bool utf8) {
   std::string line;
-  for (int i = 0; i < kColumns; ++i) line += utf8 ? "─" : "-";
+  for (int i = 0; i < columns; ++i) line += utf8 ? "─" : "-";
   std::string const first = fmt::format("{:.0f}", s.x0), middle = fmt::format("{:.0f}", (s.x0 + s.x1) / 2),
                     last = fmt::format("{:.0f} steps", s.x1);
   std::string numbers = first;
-  numbers.resize(std::max<size_t>(numbers.size() + 1, kColumns / 2 - middle.size() / 2), ' ');
+  numbers.resize(std::max<size_t>(numbers.size() + 1, size_t(columns) / 2 - middle.size() / 2), ' ');
   numbers += middle;
-  numbers.resize(std::max<size_t>(numbers.size() + 1, size_t(kColumns) - last.size() + 6), ' ');
+  numbers.resize(std::max<size_t>(numbers.size() + 1, size_t(columns) - last.size() + 6), ' ');
   return fmt::format("     {}{}\n      {}{}\n", utf8 ? "└" : "+", line, numbers, last);
 }
 
 }  // namespace
 
-std::string terminal_curve(std::vector<Point> const& all_train, std::vector<Point> const& all_val, bool utf8) {
+std::string terminal_curve(std::vector<Point> const& all_train, std::vector<Point> const& all_val, bool utf8,
+                           int width) {
   std::vector<Point> const train = drawable(all_train), val = drawable(all_val);
   Scale s{INFINITY, -INFINITY, INFINITY, -INFINITY};
   for (auto const* points : {&train, &val})
@@ -142,19 +144,19 @@ std::string terminal_curve(std::vector<Point> const& all_train, std::vector<Poin
       s.low = std::min(s.low, std::log(p.y)), s.high = std::max(s.high, std::log(p.y));
     }
   if (!(s.x1 > s.x0)) return "";
-  Canvas canvas(utf8);
+  Canvas canvas(std::clamp(width - kBeside, kLeast, kColumns), utf8);
   draw(canvas, canvas.train, train, s, 1);
   draw(canvas, canvas.val, val, s, utf8 ? 2 : 1);
   auto const left = ticks(s, canvas), right = ends(train, val, s, canvas);
   std::string out;
   for (int row = 0; row < kRows; ++row) {
     std::string line = fmt::format("{:>4} {}", left[row], utf8 ? "│" : "|");
-    for (int column = 0; column < kColumns; ++column) line += cell(canvas, column, row);
+    for (int column = 0; column < canvas.columns; ++column) line += cell(canvas, column, row);
     if (!right[row].empty()) line += " " + right[row];
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
   }
-  return out + axis(s, utf8);
+  return out + axis(s, canvas.columns, utf8);
 }
 
 }  // namespace folio::report

@@ -1,5 +1,6 @@
 // One list of fields: every value survives text, TOML and JSON, and every slip has the right kind and a suggestion.
 #include "core/fields.h"
+#include "core/fields_json.h"
 
 #include <rapidcheck.h>
 

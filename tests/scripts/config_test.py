@@ -1,0 +1,73 @@
+"""`folio config show`: who wins, and what it says of it."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = os.environ["FOLIO_PROGRAM"]
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("FOLIO_")}
+
+
+def folio(*words, code=0, **variables):
+    done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True, env=CLEAN | variables)
+    assert done.returncode == code, (words, done)
+    return done.stdout if code == 0 else done.stderr
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="folio 설정 ") as name:
+        folder = pathlib.Path(name)
+        text, run, file = folder / "text.txt", folder / "run", folder / "deep.toml"
+        text.write_text("to be or not to be, that is the question. " * 100)
+        folio("train", "--data", text, "--out", run, "--layers", 1, "--heads", 1, "--embd", 8, "--context", 16, "--steps",
+              2, "--batch", 2, "--quiet", "--weight-decay", "0.25")
+        lines = (run / "config.toml").read_text().splitlines()
+        file.write_text("# mine\nlr = 0.5\nclip = 3\nwarmup = 7\n")
+
+        words = ("config", "show", run, "--config", file, "--set", "clip=4", "--beta1", "0.8", "--origin")
+        variables = {"FOLIO_WARMUP": "9", "FOLIO_SEED": "5"}
+        told = json.loads(folio(*words, "--json", **variables))
+        expected = {
+            "beta1": {"value": 0.8, "origin": "flag", "where": "--beta1"},
+            "warmup": {"value": 9, "origin": "environment", "where": "FOLIO_WARMUP"},
+            "seed": {"value": 5, "origin": "environment", "where": "FOLIO_SEED"},
+            "clip": {"value": 4, "origin": "set", "where": "--set clip"},
+            "lr": {"value": 0.5, "origin": "config", "where": str(file), "line": 2},
+            "weight-decay": {"value": 0.25, "origin": "run", "where": str(run / "config.toml")},
+        }
+        for key, value in expected.items():
+            assert told[key] | value == told[key], (key, told[key])
+        for key, value in told.items():
+            if value["origin"] == "run":
+                assert lines[value["line"] - 1].startswith(f"{key} = "), (key, value)
+        shown = folio(*words, **variables)
+        assert f"lr = 0.5" in shown and f"# {file}, line 2\n" in shown, shown
+        plain = json.loads(folio("config", "show", "--lr", "0.125", "--origin", "--json"))
+        assert {one["origin"] for key, one in plain.items() if key != "lr"} == {"default"}, plain
+
+        # Both forms are TOML that --config takes, and change nothing.
+        for form in ((), ("--origin",)):
+            again = folder / "again.toml"
+            again.write_text(folio(*words[:-1], *form, **variables))
+            assert json.loads(folio("config", "show", "--config", again, "--json")) == {
+                key: one["value"] for key, one in told.items()}
+        assert max(map(len, folio("config", "show").splitlines())) <= 80
+
+        assert "no run directory" in folio("config", "show", folder / "nothing", code=66)
+        assert "takes show here" in folio("config", "shove", code=2)
+        file.write_text("stepz = 3\n")
+        assert "did you mean steps" in folio("config", "show", "--config", file, code=65)
+
+        paths = {one["name"]: one for one in json.loads(folio("info", "--paths", "--json", FOLIO_DATA=name))}
+        assert paths["data"]["path"] == name and paths["data"]["there"] and not paths["vocabulary"]["there"], paths
+        assert paths["program"]["path"] == os.path.realpath(PROGRAM), paths["program"]
+        for shell in ("bash", "zsh", "fish", "manual"):
+            assert paths[shell]["there"] == os.path.exists(paths[shell]["path"])
+        assert "not there" in folio("info", "--paths", FOLIO_DATA="/nowhere")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
