@@ -26,6 +26,7 @@
 
 #include "backend/step_state.h"
 #include "backend/weight.h"
+#include "core/api.h"
 #include "core/arena.h"
 
 namespace folio {
@@ -90,7 +91,7 @@ struct AdamW {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, decay = 0.1;
 };
 
-class Backend : public Memory {
+class FOLIO_API Backend : public Memory {
  public:
   // Memory. upload and download take tensor.bytes() from and to the host.
   void upload(Tensor to, void const* from);
@@ -217,10 +218,10 @@ class Backend : public Memory {
 };
 
 /// Naive loops in f32, f64 and complex<f64>: the executable form of the formulas above. New memory is NaN.
-std::unique_ptr<Backend> make_reference_backend();
+FOLIO_API std::unique_ptr<Backend> make_reference_backend();
 
 /// f32 on the processor; `threads` 0 takes default_threads() of info.h. Throws Fault::device where AVX2 or FMA is
 /// missing.
-std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
+FOLIO_API std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
 
 }  // namespace folio

@@ -1,5 +1,7 @@
 #include "core/arena.h"
 
+#include "core/error.h"
+
 namespace folio {
 
 Arena::~Arena() {

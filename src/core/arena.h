@@ -8,18 +8,19 @@
 #include <deque>
 #include <string>
 
+#include "core/api.h"
 #include "core/tensor.h"
 
 namespace folio {
 
-class Memory {  // where bytes come from; a Backend is one (core includes nothing above it)
+class FOLIO_API Memory {  // where bytes come from; a Backend is one (core includes nothing above it)
  public:
   virtual ~Memory() = default;
   virtual void* acquire(size_t bytes) = 0;  // 64-byte aligned and touched; throws Fault::memory
   virtual void release(void*) noexcept = 0;
 };
 
-class Arena {
+class FOLIO_API Arena {
  public:
   struct Entry {
     std::string name;

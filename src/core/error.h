@@ -9,33 +9,11 @@
 #include <fmt/core.h>
 
 #include <source_location>
-#include <stdexcept>
 #include <string>
 
+#include "core/fault.h"
+
 namespace folio {
-
-enum class Fault : int {  // the value is the exit code
-  failed = 1,             // of no kind below; also a second signal
-  usage = 2,              // the command line cannot be read
-  diverged = 3,           // training diverged or aborted
-  content = 65,           // an input's content is wrong, or one kind was given for another
-  missing = 66,           // an input is not there
-  device = 69,            // device not available
-  bug = 70,               // folio's own mistake
-  memory = 71,            // out of memory
-  exists = 73,            // an output directory exists
-  io = 74,                // reading or writing failed
-  stopped = 75,           // stopped as asked, checkpoint saved, resumable
-  value = 78,             // a readable value out of range or contradicting another
-};
-
-class Error : public std::runtime_error {
- public:
-  Error(Fault fault, std::string const& sentence, std::source_location where = std::source_location::current())
-      : std::runtime_error(sentence), fault(fault), where(where) {}
-  Fault fault;
-  std::source_location where;
-};
 
 struct Sentence {  // a text with {} for each part; it also picks up the caller's place in the source
   Sentence(char const* text, std::source_location where = std::source_location::current()) : text(text), where(where) {}
@@ -61,3 +39,11 @@ void check(bool ok, Sentence sentence, Parts const&... parts) {
 }
 
 }  // namespace folio
+
+namespace folio {
+class Shape;
+}
+template <>
+struct fmt::formatter<folio::Shape> : fmt::formatter<std::string> {  // "(2, 3)"
+  format_context::iterator format(folio::Shape const&, format_context&) const;
+};

@@ -9,23 +9,14 @@
 
 #include <atomic>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
-#include <span>
-#include <string>
+#include <iosfwd>
 #include <string_view>
 
+#include "core/error.h"
+#include "core/path.h"
+
 namespace folio {
-
-using Path = std::filesystem::path;
-using Bytes = std::span<std::byte const>;
-
-inline Bytes bytes_of(std::string_view s) { return std::as_bytes(std::span(s)); }
-
-struct Attachment {  // a small file that travels with something: a checkpoint carries its tokenizer's
-  std::string name;
-  std::string content;
-};
 
 /// "what" is open, write, sync, close, rename, make_folder, truncate or remove. Returns 0, or the errno the call shall
 /// fail with.

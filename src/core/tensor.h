@@ -7,23 +7,26 @@
 #include <initializer_list>
 #include <string>
 
+#include "core/api.h"
 #include "core/dtype.h"
-#include "core/error.h"
 
 namespace folio {
 
-class Shape {
+class FOLIO_API Shape {
  public:
   static constexpr int kMaxRank = 6;  // the pool of keys and values: (L, 2, blocks, H, 32, D)
 
   Shape() = default;
   Shape(std::initializer_list<int64_t> dims) : rank_(static_cast<int>(dims.size())) {
-    check(rank_ <= kMaxRank, "a shape has at most {} dimensions, not {}", kMaxRank, rank_);
+    if (rank_ > kMaxRank) refuse_rank();
     std::copy(dims.begin(), dims.end(), dims_.begin());
   }
 
   int rank() const { return rank_; }
-  int64_t operator[](int i) const { return dims_[i < 0 ? rank_ + i : i]; }  // [-1]: the last
+  int64_t operator[](int i) const {  // [-1]: the last; 0 where there is none
+    int const at = i < 0 ? rank_ + i : i;
+    return at < 0 ? 0 : dims_[at];
+  }
   int64_t size() const {
     int64_t n = rank_ > 0;
     for (int i = 0; i < rank_; ++i) n *= dims_[i];
@@ -44,11 +47,13 @@ class Shape {
   std::string text() const;  // "(2, 3)"
 
  private:
+  [[noreturn]] void refuse_rank() const;
+
   std::array<int64_t, kMaxRank> dims_{};  // zero beyond the rank
   int rank_ = 0;
 };
 
-struct Tensor {
+struct FOLIO_API Tensor {
   DType dtype = DType::f32;
   Shape shape;             // rank 0: absent (a bias that is off, a gradient in inference)
   void* data = nullptr;    // null while planning
@@ -61,7 +66,7 @@ struct Tensor {
 
   template <class T>
   T* as() const {
-    check(dtype == dtype_of<T>, "{}: dtype {} read as {}", label, name_of(dtype), name_of(dtype_of<T>));
+    if (dtype != dtype_of<T>) refuse_as(dtype_of<T>);
     return static_cast<T*>(data);
   }
   Tensor operator[](int64_t i) const {  // without the leading dimension
@@ -70,23 +75,23 @@ struct Tensor {
     return t;
   }
   Tensor slice(int64_t begin, int64_t end) const {  // a range of the leading dimension
-    check(0 <= begin && begin <= end && end <= shape[0], "{}: [{}, {}) of {}", label, begin, end, shape);
+    if (begin < 0 || begin > end || end > shape[0]) refuse_slice(begin, end);
     Tensor t = *this;
     t.shape = shape.with_leading(end - begin);
     if (data) t.data = static_cast<std::byte*>(data) + begin * (size() / shape[0]) * size_of(dtype);
     return t;
   }
   Tensor reshaped(Shape const& to) const {  // the same elements, or the first of them
-    check(to.size() <= size(), "{}: {} does not hold {}", label, shape, to);
+    if (to.size() > size()) refuse_shape(to);
     Tensor t = *this;
     t.shape = to;
     return t;
   }
+
+ private:  // Fault::bug
+  [[noreturn]] void refuse_as(DType) const;
+  [[noreturn]] void refuse_slice(int64_t begin, int64_t end) const;
+  [[noreturn]] void refuse_shape(Shape const&) const;
 };
 
 }  // namespace folio
-
-template <>
-struct fmt::formatter<folio::Shape> : fmt::formatter<std::string> {
-  format_context::iterator format(folio::Shape const&, format_context&) const;
-};

@@ -15,14 +15,16 @@
 #include <optional>
 #include <string>
 
+#include "core/api.h"
 #include "data/batch.h"
 #include "data/dataset.h"
-#include "data/permutation.h"
 
 namespace folio::data {
 
+class Permutation;
+
 enum class Windows { shuffled, random };
-Windows windows_of(std::string const& name);  // Fault::value for another word
+FOLIO_API Windows windows_of(std::string const& name);  // Fault::value for another word
 
 struct BatcherOptions {
   int64_t batch = 1;       // B, sequences a micro-batch
@@ -33,7 +35,7 @@ struct BatcherOptions {
   int64_t rank = 0, ranks = 1;
 };
 
-class Batcher {
+class FOLIO_API Batcher {
  public:
   struct State {
     int64_t epoch = 0;     // shuffled: epochs done; random: 0

@@ -7,11 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "core/api.h"
 #include "data/shard.h"
 
 namespace folio::data {
 
-class Split {
+class FOLIO_API Split {
  public:
   Split(std::string name, std::vector<Shard> shards, std::optional<int64_t> text_bytes = {});
 
@@ -41,7 +42,7 @@ class Split {
   bool masked_ = false;
 };
 
-class Dataset {
+class FOLIO_API Dataset {
  public:
   /// A prepared directory, one shard, a directory with plain train.bin and val.bin, or one plain file, which is its
   /// split `train`. Plain files name no vocabulary: `vocab` does, and must not contradict where data name theirs
@@ -82,6 +83,6 @@ enum class Kind {
   missing,
 };
 /// What a path is, told from names and first bytes only.
-Kind kind_of(Path const&);
+FOLIO_API Kind kind_of(Path const&);
 
 }  // namespace folio::data

@@ -10,6 +10,7 @@
 
 #include "data/cutter.h"
 #include "data/shard.h"
+#include "data/shard_writer.h"
 #include "text/tokenizer.h"
 
 namespace folio::data {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/shard.h"
+#include "data/shard_writer.h"
 
 namespace folio::data {
 

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "data/shard_format.h"
 
 namespace folio::data {

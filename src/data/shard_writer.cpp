@@ -5,8 +5,8 @@
 
 #include "core/error.h"
 #include "core/hash.h"
-#include "data/shard.h"
 #include "data/shard_format.h"
+#include "data/shard_writer.h"
 
 namespace folio::data {
 

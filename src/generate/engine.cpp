@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "core/error.h"
 #include "generate/sampler.h"
 #include "generate/stop.h"
 #include "model/kv_cache.h"

@@ -5,13 +5,14 @@
 #include <functional>
 #include <memory>
 
+#include "core/api.h"
 #include "generate/options.h"
 #include "model/gpt2.h"
 
 namespace folio::generate {
 
 enum class Finish { length, stop, eos, interrupted };
-char const* name_of(Finish);
+FOLIO_API char const* name_of(Finish);
 
 struct Generated {
   size_t prompt = 0;         // which prompt
@@ -37,7 +38,7 @@ struct EngineOptions {
   int64_t rows = 256;     // tokens in one call of the model, at most (more sequences raise it)
 };
 
-class Engine {
+class FOLIO_API Engine {
  public:
   /// `weights` laid out and loaded on `backend`; both outlive the engine. `token_bytes` (V): each token's bytes;
   /// `eos`: the end-of-text token, or −1.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/api.h"
 #include "core/fields.h"
 
 namespace folio::generate {
@@ -29,6 +30,6 @@ struct GenerateOptions {
   int64_t slide = 0;      // how many tokens a full window drops; 0: half of the context
 };
 
-Fields fields(GenerateOptions&);
+FOLIO_API Fields fields(GenerateOptions&);
 
 }  // namespace folio::generate

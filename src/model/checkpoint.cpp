@@ -5,6 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/error.h"
+#include "model/config_json.h"
+#include "model/safetensors.h"
+
 namespace folio::model {
 namespace {
 
@@ -75,6 +79,9 @@ ModelDirectory::ModelDirectory(Path const& path) : path_(path) {
   check_layers();
   check_tensors();
 }
+
+ModelDirectory::~ModelDirectory() = default;
+ModelDirectory::ModelDirectory(ModelDirectory&&) noexcept = default;
 
 void ModelDirectory::open_files() {
   if (there(path_ / kFile)) {

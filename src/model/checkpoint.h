@@ -5,19 +5,26 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
-#include "model/config_json.h"
-#include "model/safetensors.h"
+#include "core/api.h"
+#include "core/path.h"
 #include "model/weights.h"
 
 namespace folio::model {
 
-class ModelDirectory {
+class SafetensorsFile;
+struct StoredTensor;
+
+class FOLIO_API ModelDirectory {
  public:
   /// Reads config.json and the headers of the tensors, and checks that they fit one another: every tensor that the
   /// shape needs, each with its shape, and no other (masks that old versions of transformers stored are passed over).
   /// Names may begin with "transformer." or not. Throws Fault::missing or Fault::content.
   explicit ModelDirectory(Path const&);
+  ~ModelDirectory();
+  ModelDirectory(ModelDirectory&&) noexcept;
 
   Path const& path() const { return path_; }
   ModelInfo const& info() const { return info_; }
@@ -58,17 +65,17 @@ class ModelDirectory {
 /// Writes config.json, model.safetensors (the masters' dtype, Hugging Face's names and layouts, zero biases where the
 /// model has none) and the attachments into `folder`, which exists: a FolderWriter's path(), so that the directory is
 /// there whole or not at all. Afterwards transformers' GPT2LMHeadModel and GPT2Model load it as it is.
-void save_model(Path const& folder, Backend&, Weights const&, ModelInfo info,
-                std::span<Attachment const> attachments = {});
+FOLIO_API void save_model(Path const& folder, Backend&, Weights const&, ModelInfo info,
+                          std::span<Attachment const> attachments = {});
 
 /// manifest.json: size and XXH3-128 of every other file of the folder, written last.
-void write_manifest(Path const& folder);
+FOLIO_API void write_manifest(Path const& folder);
 
 /// What is wrong with a folder that should be as its manifest says: the first file that is missing or differs, or the
 /// manifest itself. Empty where it is whole. Throws Fault::content for a manifest of a newer version.
 /// `except`: a file that is not looked at, since the caller does not read it.
-std::string damage_of(Path const& folder, std::string const& except = "");
+FOLIO_API std::string damage_of(Path const& folder, std::string const& except = "");
 /// Throws Fault::content with what damage_of says.
-void verify_manifest(Path const& folder, std::string const& except = "");
+FOLIO_API void verify_manifest(Path const& folder, std::string const& except = "");
 
 }  // namespace folio::model

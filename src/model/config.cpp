@@ -1,5 +1,6 @@
 #include "model/config.h"
 
+#include "core/error.h"
 #include "model/sizes.h"
 
 namespace folio::model {

@@ -5,11 +5,12 @@
 #include <functional>
 #include <span>
 
+#include "core/api.h"
 #include "model/gpt2.h"
 
 namespace folio::model {
 
-struct EvalResult {
+struct FOLIO_API EvalResult {
   double loss_sum = 0;                               // Σ weight · −log p, nats
   double weight = 0;                                 // Σ weight of the counted tokens
   int64_t tokens = 0;                                // counted
@@ -25,7 +26,7 @@ struct EvalBatch {                   // 1 to B sequences of T; read before the c
   std::span<float const> weights;    // (b, T); empty: 1 each
 };
 
-class Evaluator {
+class FOLIO_API Evaluator {
  public:
   /// Plans and takes its memory: batches of at most B sequences of T tokens, computed in `dtype`.
   Evaluator(Backend&, Config const&, int64_t B, int64_t T, DType);

@@ -6,6 +6,9 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/file.h"
+#include "model/config_json.h"
+#include "model/safetensors.h"
 
 namespace folio::model {
 namespace {

@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "core/api.h"
 #include "core/fields.h"
 #include "model/config.h"
 
@@ -12,13 +13,13 @@ struct ModelSize {
   char const* name;
   int64_t layers, heads, channels, context;
 };
-std::span<ModelSize const>
+FOLIO_API std::span<ModelSize const>
 sizes();  // smallest first; with GPT-2's vocabulary, biases and a tied head the published totals
 
 inline constexpr int64_t kGpt2Vocab = 50257;
 
 /// Throws Fault::value with "did you mean" for a name that is none.
-ModelSize const& size_named(std::string const& name);
+FOLIO_API ModelSize const& size_named(std::string const& name);
 
 struct ParameterCounts {
   int64_t token_embedding = 0;     // V·C
@@ -30,11 +31,11 @@ struct ParameterCounts {
   int64_t saved_by_tying = 0;      // V·C where it is
   int64_t total() const { return token_embedding + position_embedding + attention + mlp + norms + head; }
 };
-ParameterCounts count_parameters(Config const&);
+FOLIO_API ParameterCounts count_parameters(Config const&);
 
 /// The flags that describe a model. 0, or a site's rate below 0, means "not given": the size's value, the data's
 /// vocabulary, the rate of --dropout.
-struct ModelOptions {
+struct FOLIO_API ModelOptions {
   std::string size = "baby";  // empty: none, every value is spelled out
   int64_t layers = 0, heads = 0, channels = 0, context = 0, vocab = 0;
   double dropout = 0;

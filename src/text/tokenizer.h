@@ -9,7 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/file.h"
+#include "core/api.h"
+#include "core/path.h"
 
 namespace folio::text {
 
@@ -20,7 +21,7 @@ enum class Specials {  // what `<|endoftext|>` in a text means
   as_token,            // the special token
 };
 
-class Tokenizer {
+class FOLIO_API Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   virtual std::string name() const = 0;  // "gpt2", "char" or a directory's: what config and shards record
@@ -37,12 +38,13 @@ class Tokenizer {
 
 /// "gpt2": the vocabulary that set-up placed in the data directory; else a directory with tokenizer.json,
 /// vocab.json + merges.txt, or folio's character tokenizer.
-std::unique_ptr<Tokenizer> load_tokenizer(std::string const& name_or_directory);
-std::unique_ptr<Tokenizer> make_char_tokenizer(std::string_view text);  // its distinct characters, by code point
-bool has_tokenizer(Path const& directory);
+FOLIO_API std::unique_ptr<Tokenizer> load_tokenizer(std::string const& name_or_directory);
+FOLIO_API std::unique_ptr<Tokenizer> make_char_tokenizer(
+    std::string_view text);  // its distinct characters, by code point
+FOLIO_API bool has_tokenizer(Path const& directory);
 
 /// Holds back bytes that do not yet end a UTF-8 character, so that a stream never shows half of one.
-class Utf8Stream {
+class FOLIO_API Utf8Stream {
  public:
   std::string push(std::string_view bytes);  // what can be shown now
   std::string finish();                      // the rest, as it is

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/log.h"
+#include "model/safetensors.h"
 
 namespace folio::train {
 namespace {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/error.h"
+
 namespace folio::train {
 
 Fields fields(RunOptions& o) {

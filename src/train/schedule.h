@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/api.h"
 #include "core/fields.h"
 
 namespace folio::train {
@@ -25,9 +26,9 @@ struct ScheduleOptions {
   int64_t step_every = 1000;
 };
 
-Fields fields(ScheduleOptions&);
+FOLIO_API Fields fields(ScheduleOptions&);
 /// Throws Fault::value where the options contradict each other or the length of the run.
-void validate(ScheduleOptions const&, int64_t steps);
-double rate_at(ScheduleOptions const&, int64_t it, int64_t steps);
+FOLIO_API void validate(ScheduleOptions const&, int64_t steps);
+FOLIO_API double rate_at(ScheduleOptions const&, int64_t it, int64_t steps);
 
 }  // namespace folio::train

@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include "core/error.h"
+
 namespace folio::train {
 
 bool decays(Decay decay, model::Spec const& spec) {

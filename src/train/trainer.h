@@ -2,6 +2,7 @@
 // no device: a step is uploads, then nothing but ops on memory that stays in place.
 #pragma once
 
+#include "core/api.h"
 #include "data/batch.h"
 #include "model/gpt2.h"
 
@@ -12,7 +13,7 @@ enum class Decay {  // which tensors weight decay applies to; biases and layer n
   linear,           // linear layers and an untied head; not the embeddings, nor a head tied to them
   none,
 };
-bool decays(Decay, model::Spec const&);
+FOLIO_API bool decays(Decay, model::Spec const&);
 
 struct TrainerOptions {
   model::Config config;
@@ -34,7 +35,7 @@ struct Moments {
   Tensor m, v;  // the weight's shape
 };
 
-class Trainer {
+class FOLIO_API Trainer {
  public:
   Trainer(Backend&, TrainerOptions const&);  // plans, takes the memory, initialises as GPT-2
 

@@ -1,4 +1,5 @@
 // What an op refuses, and that observers hear of what it did. Each refusal is one call that is wrong in one place.
+#include "core/error.h"
 #include "tests/backend/support.h"
 
 namespace folio::test {

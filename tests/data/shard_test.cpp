@@ -1,4 +1,5 @@
 #include "data/shard.h"
+#include "data/shard_writer.h"
 
 #include <gtest/gtest.h>
 

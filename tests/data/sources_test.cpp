@@ -1,4 +1,5 @@
 #include "data/sources.h"
+#include "data/shard_writer.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

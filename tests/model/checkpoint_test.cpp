@@ -1,6 +1,9 @@
 // Model directories: what is saved is loaded, in every variant that Hugging Face directories come in; what does not fit
 // is refused with the tensor's name; manifests; and the evaluator, against the trainer's own loss.
 #include "model/checkpoint.h"
+#include "core/json.h"
+#include "model/config_json.h"
+#include "model/safetensors.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
 #include "tests/support/golden.h"
+#include "core/error.h"
 
 #include <cstdlib>
 #include <cstring>

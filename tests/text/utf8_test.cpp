@@ -1,5 +1,6 @@
 // Characters of any bytes, and a stream that never shows half of one.
 #include "text/utf8.h"
+#include "core/error.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>

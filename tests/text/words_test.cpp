@@ -2,6 +2,7 @@
 // points and on generated texts, on the characters that both know.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/words.h"
+#include "core/error.h"
 
 #include <gtest/gtest.h>
 #include <pcre2.h>

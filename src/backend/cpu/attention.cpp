@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/cpu/cpu.h"
+#include "core/error.h"
 #include "core/random.h"
 
 namespace folio::cpu {

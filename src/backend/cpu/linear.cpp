@@ -6,6 +6,7 @@
 //
 // whatever the number of rows, columns, threads or the way the weight is read.
 #include "backend/cpu/cpu.h"
+#include "core/error.h"
 
 namespace folio::cpu {
 namespace {

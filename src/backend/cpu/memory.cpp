@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "backend/cpu/cpu.h"
+#include "core/error.h"
 #include "core/machine.h"
 
 namespace folio::cpu {
