@@ -114,7 +114,8 @@ MappedFile::~MappedFile() {
 void MappedFile::was_read(size_t bytes) const {
   constexpr size_t kBroughtAlong = size_t{64} << 10;  // the system maps the pages around one that is touched
   bytes = std::max(bytes, kBroughtAlong);
-  if (read_.fetch_add(bytes) + bytes < kMostKept) return;
+  size_t const kept = std::clamp(size_ / 16, kMostKept / 8, kMostKept);  // little beside what a small model needs
+  if (read_.fetch_add(bytes) + bytes < kept) return;
   read_ = 0;
   ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);  // a refusal is harmless
 }
