@@ -229,7 +229,7 @@ int inspect(Arguments const& arguments) {
   }
   check(std::ranges::none_of(arguments, [](auto const& w) { return w == "--window" || w.starts_with("--window="); }),
         Fault::value, "--window is for data, and {} is a model: leave the flag away", models[0]);
-  model::ModelDirectory const directory(resolve_model(models[0]));
+  model::ModelDirectory const directory(verified_model(models[0]));
   show(directory.config(), &directory, json);
   return 0;
 }
