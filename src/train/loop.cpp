@@ -39,6 +39,7 @@ Loop::Loop(RunParts const& parts)
       batcher_(parts.data.split("train"), batcher_options(parts.options, parts.trainer.options().length)),
       evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length,
                  parts.trainer.options().dtype) {
+  state_.step_state = p_.trainer.state();  // holds the seed before the first step
   state_.made = p_.made;
   state_.options = changeable(p_.options);
   state_.data_fingerprint = fingerprint(p_.data);

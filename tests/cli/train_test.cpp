@@ -122,13 +122,15 @@ TEST_F(Train, StoppedInManyPiecesWithRandomWindowsAndAccumulation) {
 }
 
 TEST_F(Train, ASignalSavesAndTheRunGoesOnBitForBit) {
-  ASSERT_EQ(run(command("whole", {"--steps", "400"})).code, 0);
-  for (int signal : {SIGTERM, SIGINT}) {
-    std::string const name = "signal" + std::to_string(signal);
-    test::Child child(command(name, {"--steps", "400"}), folder / "err");
-    std::error_code error;  // as soon as a few steps are logged
-    while (std::filesystem::file_size(folder / name / "metrics.jsonl", error) + 1 < 3000)
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::vector<std::string> const more = {"--steps", "400", "--eval-every", "200", "--eval-batches", "200"};
+  ASSERT_EQ(run(command("whole", more)).code, 0);
+  for (auto const [signal, logged] : {std::pair(SIGTERM, 3000u), std::pair(SIGINT, 3000u), std::pair(SIGTERM, 1u)}) {
+    // As soon as a few steps are logged; and in the long evaluation before the first.
+    std::string const name = fmt::format("signal{}-{}", signal, logged);
+    test::Child child(command(name, more), folder / "err");
+    std::error_code error;
+    while (std::filesystem::file_size(folder / name / "metrics.jsonl", error) + 1 <= logged)
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
     child.signal(signal);
     ASSERT_EQ(child.wait().code, 75);
     ASSERT_EQ(go_on(name).code, 0);
