@@ -4,6 +4,7 @@
 #pragma once
 
 #include "model/checkpoint.h"
+#include "tests/support/failing_calls.h"
 #include "tests/support/runs.h"
 
 namespace folio::test {
@@ -43,14 +44,6 @@ class TrainFaults : public testing::Test {
             "--keep",
             "1"};
   }
-  static std::map<std::string, std::string> failing(Path const& below, long call, int error, bool on) {
-    return {{"LD_PRELOAD", std::getenv("FOLIO_FAILING_CALLS")},
-            {"FOLIO_FAIL_BELOW", below.string()},
-            {"FOLIO_FAIL_CALL", std::to_string(call)},
-            {"FOLIO_FAIL_ERRNO", std::to_string(error)},
-            {"FOLIO_FAIL_ON", on ? "1" : ""},
-            {"FOLIO_FAIL_COUNT", on ? "" : (below / "../count").string()}};
-  }
 
   void expect_whole_things_only() const {
     std::error_code error;
@@ -59,53 +52,40 @@ class TrainFaults : public testing::Test {
         EXPECT_EQ(model::damage_of(entry.path()), "") << entry.path();
       }
   }
-  bool left_behind() const {
-    for (Path const& folder : {at.parent_path(), at, at / "checkpoints"}) {
-      std::error_code error;
-      for (auto const& entry : std::filesystem::directory_iterator(folder, error))
-        if (is_temporary(entry.path())) return true;
-    }
-    return false;
-  }
 
   // Calls first, first + every, …
   void fail_each(long first, long every) {
-    if (!std::getenv("FOLIO_FAILING_CALLS"))
-      GTEST_SKIP()
-          << "FOLIO_FAILING_CALLS does not name the library of tests/preload: ctest sets it, but under sanitizers";
+    FOLIO_NEEDS_FAILING_CALLS();
     Path const below = at.parent_path();
     std::filesystem::create_directory(below);
-    ASSERT_EQ(run(command(), {.set = failing(below, 0, 0, false)}).code, 0);
+    ASSERT_EQ(run(command(), {.set = failing(below, {}, folder / "count")}).code, 0);
     Path const whole = folder / "whole";
     std::filesystem::rename(at, whole);
     long const calls = std::stol(read_file(folder / "count"));
     ASSERT_GT(calls, 100);
     int refused = 0, let_pass = 0;
-    for (bool const on : {false, true})
-      for (int const error : {ENOSPC, EIO})
-        for (long call = first; call <= calls; call += every) {
-          std::filesystem::remove_all(below);
-          std::filesystem::create_directory(below);
-          Ended const ended = run(command(), {.set = failing(below, call, error, on)});
-          std::string const which = fmt::format("call {} of {}, {}{}: {}", call, calls, std::strerror(error),
-                                                on ? " and all after it" : "", ended.err);
-          ASSERT_TRUE(ended.code == 74 || ended.code == 0) << ended.code << ", " << which;
-          (ended.code == 74 ? refused : let_pass)++;
-          if (ended.code == 74) {
-            ASSERT_NE(ended.err.find(std::strerror(error)), std::string::npos) << which;
-            ASSERT_NE(ended.err.find(below.string()), std::string::npos) << "the path is named: " << which;
-          }
-          expect_whole_things_only();
-          bool const left = left_behind();
-          Ended const again = run(command());
-          ASSERT_EQ(again.code, 0) << again.err << " after " << which;
-          if (left) {
-            EXPECT_NE(again.err.find("cleared away"), std::string::npos) << again.err << " after " << which;
-          }
-          EXPECT_FALSE(left_behind()) << which;
-          expect_same_run(whole, at);
-          if (HasFailure()) return;
-        }
+    for (Failure const& failure : failures(calls, first, every)) {
+      std::filesystem::remove_all(below);
+      std::filesystem::create_directory(below);
+      Ended const ended = run(command(), {.set = failing(below, failure)});
+      std::string const which = fmt::format("{} of {}: {}", failure.text(), calls, ended.err);
+      ASSERT_TRUE(ended.code == 74 || ended.code == 0) << ended.code << ", " << which;
+      (ended.code == 74 ? refused : let_pass)++;
+      if (ended.code == 74) {
+        ASSERT_NE(ended.err.find(std::strerror(failure.error)), std::string::npos) << which;
+        ASSERT_NE(ended.err.find(below.string()), std::string::npos) << "the path is named: " << which;
+      }
+      expect_whole_things_only();
+      bool const left = left_behind(below);
+      Ended const again = run(command());
+      ASSERT_EQ(again.code, 0) << again.err << " after " << which;
+      if (left) {
+        EXPECT_NE(again.err.find("cleared away"), std::string::npos) << again.err << " after " << which;
+      }
+      EXPECT_FALSE(left_behind(below)) << which;
+      expect_same_run(whole, at);
+      if (HasFailure()) return;
+    }
     EXPECT_GT(refused, 9 * let_pass) << "few may be let pass: the lock's removal is one";
     std::printf("  %ld calls: %d failures ended the run, %d were let pass\n", calls, refused, let_pass);
   }
