@@ -124,7 +124,7 @@ TEST_F(Train, StoppedInManyPiecesWithRandomWindowsAndAccumulation) {
 TEST_F(Train, ASignalSavesAndTheRunGoesOnBitForBit) {
   std::vector<std::string> const more = {"--steps", "400", "--eval-every", "200", "--eval-batches", "200"};
   ASSERT_EQ(run(command("whole", more)).code, 0);
-  for (auto const [signal, logged] : {std::pair(SIGTERM, 3000u), std::pair(SIGINT, 3000u), std::pair(SIGTERM, 1u)}) {
+  for (auto const& [signal, logged] : {std::pair(SIGTERM, 3000u), std::pair(SIGINT, 3000u), std::pair(SIGTERM, 1u)}) {
     // As soon as a few steps are logged; and in the long evaluation before the first.
     std::string const name = fmt::format("signal{}-{}", signal, logged);
     test::Child child(command(name, more), folder / "err");
