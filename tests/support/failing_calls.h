@@ -27,9 +27,14 @@ struct Failure {
 
 /// The environment in which calls that change something below a folder fail; how many there were goes to `count`.
 inline std::map<std::string, std::string> failing(Path const& below, Failure const& failure, Path const& count = "") {
-  return {{"LD_PRELOAD", std::getenv("FOLIO_FAILING_CALLS")}, {"FOLIO_FAIL_BELOW", below.string()},
-          {"FOLIO_FAIL_CALL", std::to_string(failure.call)},  {"FOLIO_FAIL_ERRNO", std::to_string(failure.error)},
-          {"FOLIO_FAIL_ON", failure.on ? "1" : ""},           {"FOLIO_FAIL_COUNT", count.string()}};
+  Path const library = std::getenv("FOLIO_FAILING_CALLS");  // LD_PRELOAD parts its names at blanks: the folder apart
+  return {{"LD_PRELOAD", library.filename().string()},
+          {"LD_LIBRARY_PATH", library.parent_path().string()},
+          {"FOLIO_FAIL_BELOW", below.string()},
+          {"FOLIO_FAIL_CALL", std::to_string(failure.call)},
+          {"FOLIO_FAIL_ERRNO", std::to_string(failure.error)},
+          {"FOLIO_FAIL_ON", failure.on ? "1" : ""},
+          {"FOLIO_FAIL_COUNT", count.string()}};
 }
 
 /// Calls first, first + every, … each failing with a full disk and with a broken one, once and from then on.
