@@ -47,7 +47,13 @@ Spec spec_of(Options& o) {
        {},
        group},
       {"json", &o.json, "print one JSON object", {}, group},
-      {"out", &o.out, "write a page to look at, PAGE.html, instead of the table", {.form = "FILE"}, group}};
+      {"out",
+       &o.out,
+       fmt::format("write a page to look at, PAGE.html, instead of the table; of a longer text it shows the first {} "
+                   "tokens, and of each at most {} rivals",
+                   grouped(kMostOnPage), kMostRivalsOnPage),
+       {.form = "FILE"},
+       group}};
   return {.name = "score",
           .summary = "probability, rank, loss and rivals of each token of a text",
           .details =
@@ -214,15 +220,17 @@ int score(Arguments const& arguments) {
   Options o;
   if (!parse(spec_of(o), arguments)) return 0;
   std::string const text = text_of(o);
-  check(o.out.empty() || !std::filesystem::is_directory(o.out), Fault::exists,
-        "{} is a directory: --out names the file of a page, such as score.html", o.out);
+  std::optional<FileWriter> page;  // before the work, so that a folder that is not there is found now
+  if (!o.out.empty()) page.emplace(o.out);
   LoadedModel model(o.model[0], o.backend);
   std::vector<int32_t> ids =
       model.tokenizer().encode(text, o.specials ? text::Specials::as_token : text::Specials::as_text);
   ScoredText const scored = score_with(model, o, std::move(ids));
-  if (!o.out.empty()) {
-    write_file(o.out, score_page(scored, command_of(o)));
-    say(fmt::format("written: {}", o.out));
+  if (page) {
+    page->write(score_page(scored, command_of(o)));
+    page->commit();
+    std::string const lacks = what_the_page_lacks(scored);
+    say(fmt::format("written: {}{}", o.out, lacks.empty() ? "" : "; it shows " + lacks));
   }
   if (o.json) print_json(scored);
   else print((o.out.empty() ? table_text(scored) : "") + summary_text(scored));

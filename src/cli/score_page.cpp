@@ -5,6 +5,7 @@
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "cli/scored_text.h"
 #include "cli/version.h"
@@ -61,13 +62,20 @@ std::string seen(ScoredText const& s, int32_t id) {
 }
 std::string code(std::string const& text) { return "<code>" + escape_html(text) + "</code>"; }
 
-// What each token adds to the text, as markup. A character that is spread over several tokens stands in the one that
-// completes it; the others show "…".
+size_t shown_of(ScoredText const& s) { return std::min(s.ids.size(), size_t(kMostOnPage)); }
+std::span<model::Rival const> shown_rivals_of(ScoredText const& s, size_t token) {
+  auto const all = s.scores.rivals_of(token);
+  return all.first(std::min(all.size(), size_t(kMostRivalsOnPage)));
+}
+
+// What each token that is shown adds to the text, as markup. A character that is spread over several tokens stands in
+// the one that completes it; the others show "…".
 std::vector<std::string> pieces_of(ScoredText const& s) {
   std::string all;
   std::vector<size_t> ends;
-  for (int32_t const id : s.ids) ends.push_back((all += s.bytes(id)).size());
-  std::vector<std::string> pieces(s.ids.size());
+  size_t const completed = std::min(s.ids.size(), shown_of(s) + 3);  // a character begun in the last may end behind it
+  for (size_t i = 0; i < completed; ++i) ends.push_back((all += s.bytes(s.ids[i])).size());
+  std::vector<std::string> pieces(ends.size());
   size_t token = 0;
   for (char const *at = all.data(), *end = at + all.size(); at < end;) {
     text::Character const c = text::read_character(at, end);
@@ -79,6 +87,7 @@ std::vector<std::string> pieces_of(ScoredText const& s) {
     else to += escape_html({at, c.length});
     at += c.length;
   }
+  pieces.resize(shown_of(s));
   for (std::string& piece : pieces)
     if (piece.empty()) piece = "<i>…</i>";
   return pieces;
@@ -189,7 +198,7 @@ std::string chart(ScoredText const& s) {
 
 std::string rivals_of(ScoredText const& s, size_t token) {
   std::string out;
-  for (model::Rival const& r : s.scores.rivals_of(token))
+  for (model::Rival const& r : shown_rivals_of(s, token))
     out += (out.empty() ? "" : ", ") + code(seen(s, r.id)) + " " + percent(std::exp(r.logprob), kBlank);
   return out;
 }
@@ -276,14 +285,14 @@ std::string header(ScoredText const& s) {
 
 std::string token_data(ScoredText const& s) {
   Json all = Json::array();
-  for (size_t i = 0; i < s.ids.size(); ++i) {
+  for (size_t i = 0; i < shown_of(s); ++i) {
     if (i == 0) {
       all.push_back({seen(s, s.ids[i]), nullptr, nullptr, nullptr});
       continue;
     }
     Json rivals = Json::array();
     auto const rounded = [](double v) { return std::round(v * 1e6) / 1e6; };
-    for (model::Rival const& r : s.scores.rivals_of(i))
+    for (model::Rival const& r : shown_rivals_of(s, i))
       rivals.push_back(Json::array({seen(s, r.id), rounded(std::exp(r.logprob))}));
     all.push_back({seen(s, s.ids[i]), rounded(-s.scores.logprobs[i]), s.scores.ranks[i], std::move(rivals)});
   }
@@ -292,16 +301,32 @@ std::string token_data(ScoredText const& s) {
 
 }  // namespace
 
+std::string what_the_page_lacks(ScoredText const& s) {
+  std::string shown;
+  if (shown_of(s) < s.ids.size())
+    shown = fmt::format("the first {} of {} tokens", grouped(kMostOnPage), grouped(int64_t(s.ids.size())));
+  if (s.scores.top > kMostRivalsOnPage)
+    shown += fmt::format("{}{} of the {} rivals of each token", shown.empty() ? "" : " and ", kMostRivalsOnPage,
+                         grouped(s.scores.top));
+  return shown.empty()
+             ? ""
+             : shown + "; the figures and the chart are of all, the table (without --out) and --json have all";
+}
+
 std::string score_page(ScoredText const& s, std::string const& command) {
+  std::string const lacks = what_the_page_lacks(s);
   std::string body =
       header(s) + "<main>\n<section class=\"full\"><h2>The text, shaded by loss</h2>\n" +
+      (lacks.empty() ? "" : fmt::format("<p class=\"how\">Shown are {}.</p>\n", lacks)) +
       "<p class=\"how\">The stronger the shade, the less expected; the two highest classes are "
       "underlined too. <span class=\"screen\">Point at a token or step through them with the arrow keys. "
       "</span>Shades begin at, in nats:</p>\n" +
       scale();
   body +=
-      "<div class=\"desk\"><div class=\"text\" role=\"group\" aria-label=\"The text; arrow keys move from token to "
-      "token\">" +
+      fmt::format(
+          "<div class=\"desk\"><div class=\"text\" data-tokens=\"{}\" role=\"group\" aria-label=\"The text; arrow keys "
+          "move from token to token\">",
+          s.ids.size()) +
       shaded_text(s) +
       "</div>\n<aside class=\"card\" aria-live=\"polite\"><p class=\"soft\">Read-out</p><p>Choose a token: its "
       "probability, its rank and what the model expected in its place stand here.</p></aside></div></section>\n";

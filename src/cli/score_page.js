@@ -27,7 +27,7 @@
       return [make('p', 'soft', 'token 1'), name, make('p', '', 'Nothing stands before it, so it is not predicted.')];
     const p = Math.exp(-loss), times = p > .1 ? (1 / p).toFixed(1) : Math.round(1 / p).toLocaleString('en');
     return [
-      make('p', 'soft', `token ${number} of ${rows.length.toLocaleString('en')} · rank ${rank.toLocaleString('en')}`), name,
+      make('p', 'soft', `token ${number} of ${(+text.dataset.tokens).toLocaleString('en')} · rank ${rank.toLocaleString('en')}`), name,
       make('p', '', make('b', '', `${loss.toFixed(2)} nats`), ` (${(loss / Math.LN2).toFixed(2)} bits), 1 in ${times}`),
       odds(token, p, rivals),
     ];

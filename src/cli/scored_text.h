@@ -35,7 +35,11 @@ struct ScoredText {
 
 std::string percent(double probability, char const* blank = " ");  // "84 %", "6.9 %", "0.03 %", "<0.01 %"
 
-/// One self-contained page: the text shaded by loss, loss by position, tables. `command` is what wrote it.
+/// One self-contained page: the text shaded by loss, loss by position, tables. `command` is what wrote it. A page has
+/// to be small enough for a browser: its figures and its chart are of the whole text, but the text that it shows ends
+/// after kMostOnPage tokens.
+constexpr int64_t kMostOnPage = 20'000, kMostRivalsOnPage = 20;
 std::string score_page(ScoredText const&, std::string const& command);
+std::string what_the_page_lacks(ScoredText const&);  // says what it shows in place of all; empty where it has all
 
 }  // namespace folio::cli

@@ -17,6 +17,12 @@ namespace {
 // Characters of which two are spread over bytes, markup, and a byte that is no UTF-8.
 std::string const kText = "to be </script><b>&amp; \"not\" \xed\x95\x9c\n\xff tails, to be or not to be";
 
+Json data_of(std::string const& page) {
+  std::string const open = "<script type=\"application/json\" id=\"tokens\">";
+  size_t const at = page.find(open) + open.size();
+  return parse_json(page.substr(at, page.find("</script>", at) - at), "data");
+}
+
 class ScoreVerb : public testing::Test {
  protected:
   ScoreVerb() {
@@ -123,12 +129,36 @@ TEST_F(ScoreVerb, ThePageHoldsTheTextAndNothingElseThatActs) {
   EXPECT_EQ(count("data-i=\""), ids_.size());
   EXPECT_EQ(count("http://") + count("https://") + count("src=") + count("url("), 0u);
   EXPECT_NE(page.find("<i>\\xff</i>"), page.npos);
-  std::string const open = "<script type=\"application/json\" id=\"tokens\">";
-  size_t const at = page.find(open) + open.size();
-  Json const data = parse_json(page.substr(at, page.find("</script>", at) - at), "data");
+  Json const data = data_of(page);
   EXPECT_EQ(data.size(), ids_.size());
   EXPECT_TRUE(data[0][1].is_null());
   EXPECT_NEAR(data[1][1].get<double>(), -scores_.logprobs[1], 1e-5);
+}
+
+TEST_F(ScoreVerb, APageOfALongTextShowsItsBeginning) {
+  constexpr size_t kShown = 20'000;
+  std::string text;
+  while (text.size() < kShown) text += "to be or not\n";
+  text.resize(kShown);
+  text += " tails";
+  write_file(folder_ / "long.txt", text);
+  std::vector<std::string> const all = {"score",   path("model"), "--text",    path("long.txt"),
+                                        "--slide", "12",          "--out",     path("long.html"),
+                                        "--top",   "21",          "--threads", "1"};
+  Ended const e = run(all);
+  ASSERT_EQ(e.code, 0) << e.err;
+  std::string const sentence = "the first 20,000 of 20,006 tokens and 20 of the 21 rivals of each token";
+  EXPECT_NE(e.err.find(sentence), std::string::npos) << e.err;
+  std::string const page = read_file(path("long.html"));
+  EXPECT_NE(page.find("Shown are " + sentence), page.npos);
+  EXPECT_NE(page.find("data-i=\"19999\""), page.npos);
+  EXPECT_EQ(page.find("data-i=\"20000\""), page.npos);
+  EXPECT_NE(page.find("data-tokens=\"20006\""), page.npos);
+  EXPECT_NE(page.find("<dd>20,005</dd><dt>tokens scored</dt>"), page.npos);
+  Json const data = data_of(page);
+  ASSERT_EQ(data.size(), kShown);
+  EXPECT_EQ(data[1][3].size(), 20u);
+  EXPECT_EQ(run(words({"--out", path("short.html")})).err.find("shows"), std::string::npos);
 }
 
 TEST_F(ScoreVerb, RefusesWithASentence) {
@@ -141,7 +171,10 @@ TEST_F(ScoreVerb, RefusesWithASentence) {
   expect_refusal(words({"--top", std::to_string(ids_.size())}), 78, "--top");
   expect_refusal(words({"--top", "-1"}), 78, "top");
   expect_refusal(words({"--slide", "13"}), 78, "--slide 13");
-  expect_refusal(words({"--out", path("model")}), 73, "is a directory");
+  expect_refusal(words({"--out", path("model")}), 73, "is a folder");
+  expect_refusal(words({"--out", path("nowhere/page.html")}), 74, "nowhere/page.html");
+  expect_refusal({"score", path("bare"), "--text", path("text.txt"), "--out", path("nowhere/page.html")}, 74,
+                 "nowhere/page.html");  // before the model is looked at
   expect_refusal({"score", path("text.txt"), "--text", path("text.txt")}, 65, "is a text, not a model");
 }
 
