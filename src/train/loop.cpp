@@ -32,6 +32,16 @@ std::string fingerprint(data::Dataset const& data) {
   return text;
 }
 
+// name → was, is, of the names that both have.
+Json differences(std::map<std::string, std::string> const& before, std::map<std::string, std::string> const& now) {
+  Json all = Json::object();
+  for (auto const& [name, is] : now) {
+    auto const was = before.find(name);
+    if (was != before.end() && was->second != is) all[name] = {{"was", was->second}, {"is", is}};
+  }
+  return all;
+}
+
 }  // namespace
 
 Loop::Loop(RunParts const& parts)
@@ -51,13 +61,6 @@ void Loop::resume(RunState const& state) {
         "{} holds other data than the run began with ({}, then {}): give the run its data back, or start a new one",
         p_.data.path().string(), data_now, state.data_fingerprint);
   state_ = state;
-  for (auto const& [what, now_is] : p_.made) {
-    auto const was = state.made.find(what);
-    if (was != state.made.end() && was->second != now_is)
-      say(Level::warning, fmt::format("{} was {} and is now {}: the run goes on, but not with the same bits", what,
-                                      was->second, now_is));
-  }
-  state_.made = p_.made;
   if (state.best && std::filesystem::is_directory(p_.directory.checkpoint(state.best->step)))
     p_.directory.set_best(*state.best);  // a run that was killed between checkpoint and record
   batcher_.restore(state.data);
@@ -71,17 +74,20 @@ void Loop::resume(RunState const& state) {
   log_bytes_ = state.metrics_bytes;
   saved_step_ = evaluated_step_ = state.step;
   note("resume", {{"step", state.step}});
-  note_changes(state.options);
+  note_changes(state);
 }
 
-void Loop::note_changes(std::map<std::string, std::string> const& before) {
+void Loop::note_changes(RunState const& before) {
   state_.options = changeable(p_.options);
+  state_.made = p_.made;
+  Json const options = differences(before.options, state_.options), made = differences(before.made, state_.made);
+  for (auto const& [what, values] : made.items())
+    say(Level::warning, fmt::format("{} was {} and is now {}: the run goes on, but not with the same bits", what,
+                                    values["was"].get<std::string>(), values["is"].get<std::string>()));
   Json changes = Json::object();
-  for (auto const& [name, is] : state_.options) {
-    auto const was = before.find(name);
-    if (was != before.end() && was->second != is) changes[name] = {{"was", was->second}, {"is", is}};
-  }
-  if (!changes.empty()) note("change", {{"options", changes}});
+  if (!options.empty()) changes["options"] = options;
+  if (!made.empty()) changes["made"] = made;
+  if (!changes.empty()) note("change", changes);
 }
 
 Outcome Loop::run(Watcher& watcher, std::function<bool(int64_t)> const& stop) {

@@ -55,7 +55,7 @@ class Loop {
   static constexpr int64_t kMostRefused = 5;
 
  private:
-  void note_changes(std::map<std::string, std::string> const& before);
+  void note_changes(RunState const& before);
   void step(Watcher&);
   bool evaluate(Watcher&);  // true where it is the best so far
   double loss_of(std::string const& split, double* bits_per_byte);

@@ -232,6 +232,24 @@ TEST_F(Train, AResumedRunKeepsItsShapeAndMayChangeItsLength) {
   EXPECT_EQ(Path(last_checkpoint(folder / "run")).filename(), "step-00000070");
 }
 
+TEST_F(Train, WhatEqualBitsDependOnIsLoggedWhereItChanges) {
+  ASSERT_EQ(run(command("run", {"--dtype", "f32", "--threads", "1", "--stop-after", "10"})).code, 75);
+  ASSERT_EQ(go_on("run", {"--threads", "1", "--stop-after", "1"}).code, 75);
+  EXPECT_EQ(read_file(folder / "run" / "metrics.jsonl").find(R"("type":"change")"), std::string::npos);
+  Ended const ended = go_on("run", {"--dtype", "bf16", "--threads", "2"});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_NE(ended.err.find("dtype was f32 and is now bf16"), std::string::npos) << ended.err;
+  std::istringstream log(read_file(folder / "run" / "metrics.jsonl"));
+  std::vector<Json> changes;
+  for (std::string line; std::getline(log, line);)
+    if (Json const json = parse_json(line, "metrics.jsonl"); json["type"] == "change") changes.push_back(json);
+  Json const expected = {
+      {"type", "change"},
+      {"made", {{"dtype", {{"was", "f32"}, {"is", "bf16"}}}, {"threads", {{"was", "1"}, {"is", "2"}}}}}};
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0], expected);
+}
+
 TEST_F(Train, ARunKeepsTheTypeThatItWasBegunInBitForBit) {
   for (std::string const dtype : {"f32", "bf16"}) {
     ASSERT_EQ(run(command("whole-" + dtype, {"--dtype", dtype})).code, 0);
