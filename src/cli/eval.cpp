@@ -27,10 +27,13 @@ struct Options {
 };
 
 Spec spec_of(Options& o) {
-  Fields const own = {
-      {"data", &o.data, "what folio prepare wrote, or a file of plain u16 token ids", {.form = "DATA"}, "Data"},
-      {"split", &o.split, "which part of the data", {.choices = {"train", "val"}}, "Data"},
-      {"batch", &o.batch, "windows at once", {.min = 1, .max = 65536}, "Machine"}};
+  Fields const own = {{"data",
+                       &o.data,
+                       "what folio prepare wrote, or a file of plain u16 token ids",
+                       {.form = "DATA", .by_flag_only = true},
+                       "Data"},
+                      {"split", &o.split, "which part of the data", {.choices = {"train", "val"}}, "Data"},
+                      {"batch", &o.batch, "windows at once", {.min = 1, .max = 65536}, "Machine"}};
   return {.name = "eval",
           .summary = "loss, perplexity and bits per byte of a model on data",
           .details =

@@ -24,7 +24,11 @@ int export_(Arguments const& arguments) {
       .example = "folio export runs/first --out small --dtype bf16",
       .positionals = {{"MODEL", &models, "a model directory, a run or a checkpoint"}},
       .fields = {{"out", &out, "directory to make", {}, "Output"},
-                 {"dtype", &dtype, "type of the tensors", {.choices = {"bf16", "f16", "f32"}}, "Output"},
+                 {"dtype",
+                  &dtype,
+                  "type of the tensors; FOLIO_DTYPE, which is for computing, does not set it",
+                  {.choices = {"bf16", "f16", "f32"}, .by_flag_only = true},
+                  "Output"},
                  {"json", &json, "print one JSON object", {}, "Output"}}};
   if (!parse(spec, arguments)) return 0;
   check(!out.empty(), Fault::usage, "where to? Give --out with a directory to make");

@@ -99,7 +99,9 @@ std::string man_page(std::vector<Verb> const& verbs, std::string const& descript
   out += ".SH VERBS\n";
   for (Verb const& verb : verbs)
     out += fmt::format(".TP\n.BR folio\\-{} (1)\n{}\n", plain(verb.name), plain(verb.summary));
-  out += ".SH ENVIRONMENT\n" + item("FOLIO_NAME", "sets the flag --name where it is not given, but for FOLIO_DATA") +
+  out += ".SH ENVIRONMENT\n" +
+         item("FOLIO_NAME",
+              "sets the flag --name where it is not given, but for --data, export's --dtype and bench's --prompt") +
          item("FOLIO_DATA", "the data directory; else $XDG_DATA_HOME/folio, else $HOME/.local/share/folio") +
          item("NO_COLOR, TERM, COLUMNS", "whether there is colour, and how wide the terminal is");
   out += ".SH EXIT STATUS\n";

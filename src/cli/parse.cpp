@@ -210,7 +210,7 @@ void take_positionals(Spec const& spec, Arguments const& rest) {
 
 }  // namespace
 
-std::string variable_of(Field const& field) { return field.name == "data" ? "" : environment_name(field.name); }
+std::string variable_of(Field const& field) { return field.range.by_flag_only ? "" : environment_name(field.name); }
 
 void with_spec(Verb const& verb, std::function<void(Spec const&)> const& read) {
   spec_reader = &read;

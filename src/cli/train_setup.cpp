@@ -17,7 +17,11 @@ namespace folio::cli {
 
 Fields TrainCommand::run_fields() {
   Fields const own = {
-      {"data", &data, "prepared data, or a text, which is prepared first", {.form = "DATA|FILE"}, "Data"},
+      {"data",
+       &data,
+       "prepared data, or a text, which is prepared first",
+       {.form = "DATA|FILE", .by_flag_only = true},
+       "Data"},
       {"tokenizer",
        &tokenizer,
        "for a text: gpt2, char, a directory, or auto (the model's of --from, else by the size of the text)",

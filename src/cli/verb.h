@@ -58,7 +58,7 @@ bool parse(Spec const&, Arguments const&, std::vector<std::string>* given = null
 std::string help_text(Spec const&);
 std::string help_json(Spec const&);
 
-/// The environment variable that sets a field, or empty: FOLIO_DATA is the data directory and never sets --data.
+/// The environment variable that sets a field; empty where that of its name is for something else.
 std::string variable_of(Field const&);
 
 struct Verb {

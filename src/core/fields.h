@@ -31,6 +31,7 @@ struct Range {  // what a readable value must keep to; checked by set() with Fau
   bool above_min = false;                 // min itself is refused (a temperature is above 0)
   std::vector<std::string> choices = {};  // of a text; empty: any
   std::string form = "";                  // for help: FILE, gpt2|char|DIR; empty: by the type
+  bool by_flag_only = false;              // the variable of its name means something else
 };
 
 struct Field {

@@ -32,7 +32,7 @@ Spec spec_of(Options& o) {
                      {"lr", &o.lr, "largest rate", {.min = 0}, "Training"},
                      {"bias", &o.bias, "biases in linear layers"},
                      {"untied", &o.untied, "a head of its own"},
-                     {"data", &o.data, "prepared data"},
+                     {"data", &o.data, "prepared data", {.by_flag_only = true}},
                      {"prompt", &o.prompt, "the text to go on from"},
                      {"stop", &o.stop, "a text that ends"}},
           .configurable = true};
@@ -106,7 +106,7 @@ TEST(Parse, FlagsWinOverTheEnvironmentOverSettingsOverTheFileOverDefaults) {
   EXPECT_EQ(given, (std::vector<std::string>{"bias", "lr", "prompt", "steps", "stop"}));
 }
 
-TEST(Parse, TheDataDirectorysVariableNeverSetsTheFlagData) {
+TEST(Parse, AVariableThatIsForSomethingElseSetsNoFlag) {
   Variable const data("FOLIO_DATA", "/somewhere");
   EXPECT_EQ(Parsed({}).data, "");
   EXPECT_EQ(Parsed({"--data", "d"}).data, "d");

@@ -55,6 +55,16 @@ def main():
                 key: one["value"] for key, one in told.items()}
         assert max(map(len, folio("config", "show").splitlines())) <= 80
 
+        # Variables whose name is that of a flag elsewhere: they are not read there.
+        for verb, flag, value in (("train", "data", "/nowhere"), ("eval", "data", "/nowhere"), ("export", "dtype", "f32"),
+                                  ("bench", "prompt", "to be")):
+            flags = {one["name"]: one for one in json.loads(folio("help", verb, "--json"))["flags"]}
+            assert flags[flag]["environment"] == "", (verb, flags[flag])
+        exported = json.loads(folio("export", run, "--out", folder / "small", "--json", FOLIO_DTYPE="f32"))
+        assert exported["dtype"] == "bf16", exported
+        folio("bench", "decode", "--layers", 1, "--heads", 1, "--embd", 8, "--vocab", 300, "--context", 16, "--prompt", 4,
+              "--max-new-tokens", 2, "--repeat", 1, FOLIO_PROMPT="to be")
+
         assert "no run directory" in folio("config", "show", folder / "nothing", code=66)
         assert "takes show here" in folio("config", "shove", code=2)
         file.write_text("stepz = 3\n")
