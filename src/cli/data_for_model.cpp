@@ -5,8 +5,7 @@
 namespace folio::cli {
 
 data::Dataset open_data(std::string const& path, int64_t vocab) {
-  bool const plain = data::kind_of(path) == data::Kind::tokens && !data::is_shard(path);
-  data::Dataset data = plain ? data::Dataset(path, vocab) : data::Dataset(path);
+  data::Dataset data(path, vocab);
   check(data.vocab() <= vocab, Fault::content,
         "{} has a vocabulary of {}, the model one of {}: prepare the data with the model's tokenizer", path,
         data.vocab(), vocab);

@@ -132,9 +132,7 @@ std::string split_text(Report const& r, SplitFacts const& f) {
 }  // namespace
 
 void inspect_data(Path const& path, int64_t window, bool json) {
-  data::Dataset const data = data::kind_of(path) == data::Kind::tokens && !data::is_shard(path)
-                                 ? data::Dataset(path, kPlainVocab)
-                                 : data::Dataset(path);
+  data::Dataset const data(path, kPlainVocab);
   Report const r = look_at(data, window);
   if (json) return print(dump(json_of(r, path), 2) + '\n');
   std::string out = wrapped(fmt::format("{}: vocabulary {}, tokenizer {}", path.string(), grouped(data.vocab()),

@@ -10,6 +10,8 @@
 #include "cli/verb.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "data/dataset.h"
+#include "data/manifest.h"
 #include "text/tokenizer.h"
 
 namespace folio::cli {
@@ -32,35 +34,34 @@ bool is_data_manifest(Path const& path) {
   }
 }
 
-bool has_texts(Path const& folder) {
-  std::error_code error;
-  for (auto const& entry : fs::directory_iterator(folder, fs::directory_options::skip_permission_denied, error)) {
-    Path const extension = entry.path().extension();
-    if ((extension == ".txt" || extension == ".md") && entry.is_regular_file(error)) return true;
-  }
-  return false;
+bool is_run(Path const& path) { return has(path, "config.toml") && has(path, "checkpoints"); }
+bool is_model(Path const& path) {
+  return has(path, "config.json") && (has(path, "model.safetensors") || has(path, "model.safetensors.index.json"));
 }
 
-Kind kind_of_folder(Path const& path) {
-  if (has(path, "config.toml") && has(path, "checkpoints")) return Kind::run;
-  bool const tensors = has(path, "model.safetensors") || has(path, "model.safetensors.index.json");
-  if (has(path, "config.json") && tensors) return has(path, "state.json") ? Kind::checkpoint : Kind::model;
-  if (has(path, "manifest.json") && is_data_manifest(path / "manifest.json")) return Kind::data;
-  if (has(path, "train.bin")) return Kind::ids_folder;
+// What data::kind_of says, told apart further. What only looks like a model or data may be another thing.
+Kind kind_of_folder(Path const& path, data::Kind kind) {
+  if (is_run(path)) return Kind::run;
+  if (is_model(path)) return has(path, "state.json") ? Kind::checkpoint : Kind::model;
+  if (kind == data::Kind::prepared && is_data_manifest(path / data::kManifestFile)) return Kind::data;
+  if (kind == data::Kind::tokens) return Kind::ids_folder;
   if (text::has_tokenizer(path)) return Kind::tokenizer;
   if (has(path, "encoder.json") && has(path, "vocab.bpe")) return Kind::vocabulary;
-  return has_texts(path) ? Kind::texts : Kind::folder;
+  return kind == data::Kind::text ? Kind::texts : Kind::folder;
 }
 
-Kind kind_of_file(Path const& path) {
+bool begins_as_text(Path const& path) {
   std::ifstream in(path, std::ios::binary);
   std::array<char, 4096> first{};
   in.read(first.data(), first.size());
   std::string_view const begin(first.data(), static_cast<size_t>(in.gcount()));
-  if (begin.starts_with("FOLIOTOK")) return Kind::shard;
-  if (path.extension() == ".safetensors") return Kind::weights;
-  if (path.extension() == ".bin") return Kind::ids;
-  return begin.find('\0') == begin.npos ? Kind::text : Kind::bytes;
+  return begin.find('\0') == begin.npos;
+}
+
+Kind kind_of_file(Path const& path, data::Kind kind) {
+  if (kind == data::Kind::model) return Kind::weights;
+  if (kind == data::Kind::tokens) return data::is_shard(path) ? Kind::shard : Kind::ids;
+  return begins_as_text(path) ? Kind::text : Kind::bytes;
 }
 
 constexpr char const* kGenerate = "folio generate {} --prompt TEXT";
@@ -78,8 +79,8 @@ Kind what_is(Path const& path) {
   std::error_code error;
   fs::file_status const status = fs::status(path, error);
   if (!fs::exists(status)) return Kind::missing;
-  if (fs::is_directory(status)) return kind_of_folder(path);
-  return fs::is_regular_file(status) ? kind_of_file(path) : Kind::device;
+  if (fs::is_directory(status)) return kind_of_folder(path, data::kind_of(path));
+  return fs::is_regular_file(status) ? kind_of_file(path, data::kind_of(path)) : Kind::device;
 }
 
 KindWords const& words_for(Kind kind) {

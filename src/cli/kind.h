@@ -18,7 +18,7 @@ enum class Kind {
   ids_folder,  // train.bin with plain ids
   tokenizer,   // tokenizer.json, or vocab.json and merges.txt
   vocabulary,  // encoder.json and vocab.bpe, as OpenAI published them
-  texts,       // a folder with .txt or .md files
+  texts,       // a folder with .txt files, in it or below
   folder,      // any other
   shard,       // a file of tokens with folio's header
   ids,         // FILE.bin without one: plain ids

@@ -175,8 +175,7 @@ train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& giv
 data::Dataset data_of(TrainCommand const& c, Path const& run) {
   std::error_code error;
   Path const path = std::filesystem::exists(run / "data", error) ? run / "data" : Path(c.data);
-  bool const plain = data::kind_of(path) == data::Kind::tokens && !data::is_shard(path);
-  return plain && c.model.vocab > 0 ? data::Dataset(path, c.model.vocab) : data::Dataset(path);
+  return data::Dataset(path, c.model.vocab > 0 ? std::optional(c.model.vocab) : std::nullopt);
 }
 
 OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {

@@ -67,15 +67,16 @@ void Split::read_mask(int64_t begin, std::span<uint8_t> out) const {
   each_part(begin, out, [](Shard const& s, int64_t at, std::span<uint8_t> part) { s.read_mask(at, part); });
 }
 
-Dataset::Dataset(Path const& path, std::optional<int64_t> vocab) : path_(path), vocab_(vocab.value_or(0)) {
+Dataset::Dataset(Path const& path, std::optional<int64_t> plain_vocab) : path_(path) {
   switch (kind_of(path)) {
     case Kind::prepared:
       open_prepared();
       return;
     case Kind::tokens:
-      if (!is_folder(path)) open_plain({{"train", path}});
-      else if (is_there(path / "val.bin")) open_plain({{"train", path / "train.bin"}, {"val", path / "val.bin"}});
-      else open_plain({{"train", path / "train.bin"}});
+      if (!is_folder(path)) open_files({{"train", path}}, plain_vocab);
+      else if (is_there(path / "val.bin"))
+        open_files({{"train", path / "train.bin"}, {"val", path / "val.bin"}}, plain_vocab);
+      else open_files({{"train", path / "train.bin"}}, plain_vocab);
       return;
     case Kind::text:
       fail(Fault::content, "{} is text, not tokens: folio prepare {} --out DATA makes tokens of it", path.string(),
@@ -94,8 +95,6 @@ Dataset::Dataset(Path const& path, std::optional<int64_t> vocab) : path_(path), 
 
 void Dataset::open_prepared() {
   Manifest const m = read_manifest(path_);
-  check(vocab_ == 0 || static_cast<uint64_t>(vocab_) == m.vocab, Fault::value,
-        "{} has a vocabulary of {}, but {} was given: leave the number out", path_.string(), m.vocab, vocab_);
   vocab_ = static_cast<int64_t>(m.vocab);
   tokenizer_name_ = m.tokenizer;
   tokenizer_fingerprint_ = m.tokenizer_fingerprint;
@@ -118,16 +117,16 @@ void Dataset::open_prepared() {
   }
 }
 
-void Dataset::open_plain(std::vector<std::pair<std::string, Path>> const& files) {
+void Dataset::open_files(std::vector<std::pair<std::string, Path>> const& files, std::optional<int64_t> plain_vocab) {
   for (auto const& [name, file] : files) {
     bool const shard = is_shard(file);
-    check(shard || vocab_ > 0, Fault::value,
+    check(shard || plain_vocab, Fault::value,
           "{} holds plain tokens, which name no vocabulary: say how many ids there are (--vocab N)", file.string());
     std::vector<Shard> shards;
-    shards.push_back(shard ? Shard::open(file) : Shard::plain(file, vocab_));
+    shards.push_back(shard ? Shard::open(file) : Shard::plain(file, *plain_vocab));
     int64_t const vocab = shards.back().vocab();
-    check(vocab_ == 0 || vocab == vocab_, Fault::value, "{} has a vocabulary of {}, not of {}", file.string(), vocab,
-          vocab_);
+    check(vocab_ == 0 || vocab == vocab_, Fault::content, "{} has a vocabulary of {}, {} beside it of {}",
+          file.string(), vocab, files.front().second.string(), vocab_);
     vocab_ = vocab;
     splits_.emplace_back(name, std::move(shards));
   }
@@ -179,7 +178,7 @@ Kind kind_of(Path const& path) {
   if (holds("config.json") || holds("model.safetensors") || holds("checkpoints")) return Kind::model;
   if (holds(kManifestFile)) return Kind::prepared;
   if (holds("train.bin")) return Kind::tokens;
-  return find_texts(path).empty() ? Kind::other : Kind::text;
+  return holds_texts(path) ? Kind::text : Kind::other;
 }
 
 }  // namespace folio::data

@@ -45,9 +45,9 @@ class FOLIO_API Split {
 class FOLIO_API Dataset {
  public:
   /// A prepared directory, one shard, a directory with plain train.bin and val.bin, or one plain file, which is its
-  /// split `train`. Plain files name no vocabulary: `vocab` does, and must not contradict where data name theirs
-  /// (Fault::value). All else that is wrong: Fault::missing, Fault::content.
-  explicit Dataset(Path const&, std::optional<int64_t> vocab = {});
+  /// split `train`. Plain files name no vocabulary: `plain_vocab` is theirs, and without it they are refused
+  /// (Fault::value); all others bring their own. All else that is wrong: Fault::missing, Fault::content.
+  explicit Dataset(Path const&, std::optional<int64_t> plain_vocab = {});
 
   Path const& path() const { return path_; }
   int64_t vocab() const { return vocab_; }
@@ -65,7 +65,7 @@ class FOLIO_API Dataset {
 
  private:
   void open_prepared();
-  void open_plain(std::vector<std::pair<std::string, Path>> const& files);
+  void open_files(std::vector<std::pair<std::string, Path>> const& files, std::optional<int64_t> plain_vocab);
 
   Path path_;
   int64_t vocab_ = 0;
@@ -82,7 +82,8 @@ enum class Kind {
   other,     // a directory of something else
   missing,
 };
-/// What a path is, told from names and first bytes only.
+/// What a path is, told from names and first bytes only. Whoever needs to know more about one asks further
+/// (cli/kind.h).
 FOLIO_API Kind kind_of(Path const&);
 
 }  // namespace folio::data

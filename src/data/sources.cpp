@@ -27,6 +27,22 @@ bool is_text_name(Path const& path) {
 
 bool is_hidden(Path const& path) { return path.filename().string().starts_with('.'); }
 
+/// The texts below a folder, in no order, until `visit` returns false.
+template <class Visit>
+std::error_code each_text(Path const& folder, fs::directory_options options, Visit visit) {
+  std::error_code error;
+  auto at = fs::recursive_directory_iterator(folder, options, error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    std::error_code ignored;
+    if (is_hidden(at->path())) {
+      if (at->is_directory(ignored)) at.disable_recursion_pending();
+    } else if (is_text_name(at->path()) && at->is_regular_file(ignored) && !visit(at->path())) {
+      break;
+    }
+  }
+  return error;
+}
+
 /// Pieces of a stream until its end; `name` for the sentence.
 template <class Sink>
 void read_pieces(std::istream& in, std::string const& name, Sink sink) {
@@ -130,19 +146,22 @@ bool is_sign(std::string_view s) {  // its last character, which is white space 
 
 std::vector<Path> find_texts(Path const& folder) {
   std::vector<Path> files;
-  std::error_code error;
-  auto at = fs::recursive_directory_iterator(folder, error);
-  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
-    std::error_code ignored;
-    if (is_hidden(at->path())) {
-      if (at->is_directory(ignored)) at.disable_recursion_pending();
-    } else if (is_text_name(at->path()) && at->is_regular_file(ignored)) {
-      files.push_back(at->path());
-    }
-  }
+  std::error_code const error = each_text(folder, fs::directory_options::none, [&](Path const& file) {
+    files.push_back(file);
+    return true;
+  });
   check(!error, Fault::io, "cannot read the folder {}: {}", folder.string(), error.message());
   std::ranges::sort(files, {}, [](Path const& p) { return p.generic_string(); });
   return files;
+}
+
+bool holds_texts(Path const& folder) {
+  bool found = false;
+  (void)each_text(folder, fs::directory_options::skip_permission_denied, [&](Path const&) {
+    found = true;
+    return false;
+  });
+  return found;
 }
 
 std::vector<Source> list_sources(std::vector<std::string> const& texts, std::vector<std::string> const& val,

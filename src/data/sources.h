@@ -19,6 +19,7 @@ struct Source {
 /// The .txt files below a folder, by name; what begins with a dot is passed over. Throws Fault::io where a folder
 /// cannot be read.
 std::vector<Path> find_texts(Path const& folder);
+bool holds_texts(Path const& folder);  // whether it would find one; what cannot be read holds none
 
 /// Files, folders and "-" in the order given; those of `val` are marked, wherever else they are named. What is no
 /// regular file (stdin, a pipe) is first copied into `spool`, for it is read twice; `copied` gets the bytes so far.

@@ -165,7 +165,8 @@ TEST(Info, TellsWhatEachKindIsAndWhichVerbTakesIt) {
   put("run/config.toml", "");
   make_folders(folder / "run/checkpoints");
   put("ids/train.bin", std::string_view("\1\0\2\0", 4));
-  put("texts/a.txt", "words");
+  put("texts/below/a.TXT", "words");  // as prepare finds it
+  put("notes/a.md", "words");         // which it does not
   put("other/manifest.json", "{\"format\":\"something\"}");
   put("text", "To be, or not to be");
   put("bytes", std::string_view("\0\1\2", 3));
@@ -180,6 +181,7 @@ TEST(Info, TellsWhatEachKindIsAndWhichVerbTakesIt) {
                                                                                        {"ids", "ids-folder"},
                                                                                        {"ids/train.bin", "ids"},
                                                                                        {"texts", "texts"},
+                                                                                       {"notes", "folder"},
                                                                                        {"other", "folder"},
                                                                                        {"text", "text"},
                                                                                        {"bytes", "bytes"},

@@ -208,6 +208,13 @@ TEST_F(Train, MemoryThatIsNotToBeHadEndsWithSeventyOneAndLeavesNothing) {
   EXPECT_FALSE(std::filesystem::exists(folder / "run"));
 }
 
+TEST_F(Train, AFolderOfFoldersWithTextsIsPreparedFirst) {
+  make_folders(folder / "texts/below");
+  std::filesystem::rename(folder / "text.txt", folder / "texts/below/a.txt");
+  Ended const ended = run(command("run", {"--data", at("texts"), "--steps", "2", "--warmup", "0"}));
+  EXPECT_EQ(ended.code, 0) << ended.err;
+}
+
 TEST_F(Train, PlainIdsTakeTheirVocabularyFromTheFlag) {
   std::string ids;
   for (int i = 0; i < 4000; ++i) ids += {char(i * 7 % 23), 0};

@@ -49,8 +49,7 @@ TEST(Dataset, OpensWhatPrepareWrote) {
   EXPECT_EQ(tokenizer->decode(test::all_of(train)) + tokenizer->decode(test::all_of(data.split("val"))),
             read_file(folder / "in.txt"));
   expect_fault(Fault::content, {"no split test"}, [&] { data.split("test"); });
-  EXPECT_NO_THROW(Dataset(path, data.vocab()));
-  expect_fault(Fault::value, {"was given"}, [&] { Dataset(path, data.vocab() + 1); });
+  EXPECT_EQ(Dataset(path, data.vocab() + 1).vocab(), data.vocab()) << "the number is for plain files";
 }
 
 TEST(Dataset, VerifyFindsEveryFlippedBit) {
@@ -160,7 +159,11 @@ TEST(Dataset, OneShardNeedsNoVocabulary) {
   Path const path = prepared(folder) / "val-00000.bin";
   Dataset const data(path);
   EXPECT_EQ(data.split("train").tokens(), 96);
-  expect_fault(Fault::value, {"vocabulary"}, [&] { Dataset(path, 50'257); });
+  EXPECT_EQ(Dataset(path, 50'257).vocab(), data.vocab());
+  put(folder.path() / "two/train.bin", read_file(path));
+  put(folder.path() / "two/val.bin", std::string("\x01\x00\x02\x00", 4));
+  EXPECT_EQ(Dataset(folder / "two", data.vocab()).split("val").vocab(), data.vocab());
+  expect_fault(Fault::content, {"val.bin", "train.bin"}, [&] { Dataset(folder / "two", data.vocab() + 1); });
 }
 
 TEST(Dataset, WhatIsNoDataSaysWhatItIs) {
@@ -169,7 +172,7 @@ TEST(Dataset, WhatIsNoDataSaysWhatItIs) {
   put(folder.path() / "model/config.json", "{}");
   put(folder.path() / "run/checkpoints/x", "");
   put(folder.path() / "else/readme.md", "");
-  put(folder.path() / "texts/a.txt", "text");
+  put(folder.path() / "texts/below/a.TXT", "text");
   expect_fault(Fault::content, {"a.txt is text", "folio prepare"}, [&] { Dataset(folder / "a.txt"); });
   expect_fault(Fault::content, {"texts is text", "folio prepare"}, [&] { Dataset(folder / "texts"); });
   expect_fault(Fault::content, {"is a model or a run"}, [&] { Dataset(folder / "model"); });
