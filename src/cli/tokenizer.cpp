@@ -74,7 +74,7 @@ class Watch {
   template <class F>
   void tell(F line) {
     check(!signalled(), Fault::failed, "stopped by a signal: nothing was written");
-    if (progress_.due() && seconds() >= 2) progress_.show({line()});
+    if (progress_.due()) progress_.show({line()});
   }
   void finish() { progress_.finish(); }
   double seconds() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }

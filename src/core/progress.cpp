@@ -108,8 +108,7 @@ Progress::~Progress() {
 
 bool Progress::due() const {
   if (!enabled_ || is_quiet()) return false;
-  return last_ == Clock::time_point{} ||
-         Clock::now() - last_ >= (terminal_ ? Clock::duration(250ms) : Clock::duration(60s));
+  return Clock::now() - last_ >= (terminal_ ? Clock::duration(250ms) : Clock::duration(60s));
 }
 
 void Progress::show(std::vector<std::string> const& fields, std::vector<size_t> const& places) {

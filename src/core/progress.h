@@ -1,5 +1,6 @@
 // A progress line on stderr: on a terminal one line, rewritten at most four times a second, fields falling away from
-// the right where the terminal is narrow; elsewhere the same line every 60 s. And what the terminal can do.
+// the right where the terminal is narrow; elsewhere the same line every 60 s. The first comes after as long, so that
+// work that is soon done shows none. And what the terminal can do.
 #pragma once
 
 #include <chrono>
@@ -32,7 +33,7 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
   bool enabled_, terminal_, shown_ = false;
-  Clock::time_point last_{};
+  Clock::time_point last_ = Clock::now();  // when it was made, then when a line was shown
 };
 
 /// The line that show() draws in `width` columns.
