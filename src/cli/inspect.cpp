@@ -186,6 +186,16 @@ void show(model::Config const& c, model::ModelDirectory const* directory, bool j
         (directory ? measured_text(measure(*directory)) : tensors_text(c)));
 }
 
+// The first of these flags that is given, or "": a variable of the environment may be meant for another verb.
+std::string flag_among(Arguments const& arguments, Fields const& fields) {
+  for (std::string const& word : arguments) {
+    std::string const name = word.substr(0, word.find('='));
+    for (Field const& field : fields)
+      if (name == "--" + field.name || name == "--no-" + field.name) return name;
+  }
+  return "";
+}
+
 }  // namespace
 
 int inspect(Arguments const& arguments) {
@@ -193,22 +203,22 @@ int inspect(Arguments const& arguments) {
   model::ModelOptions shape;
   bool json = false;
   int64_t window = 64;
-  Spec spec{.name = "inspect",
-            .summary = "what is in a model or in prepared data",
-            .details =
-                "MODEL is a model directory, a run (its best, else newest checkpoint) or a checkpoint. Of each "
-                "tensor: mean, deviation, least and largest value. Without a MODEL the flags describe a shape. Of "
-                "DATA: tokens, ids used, the most frequent, "
-                "how much is repeated, how much of val stands in train, and a sample.",
-            .example =
-                "folio inspect runs/first\nfolio inspect data/mine\nfolio inspect --size 124M\nfolio inspect --size "
-                "124M --layers 6 --context 256",
-            .positionals = {{"MODEL|DATA", &models,
-                             "a model directory, a run or a checkpoint; or what folio prepare wrote", 0, 1}},
-            .fields = shape.fields()};
-  spec.fields.push_back(
-      {"window", &window, "of data: ids in a window that is looked for elsewhere", {.min = 1, .max = 65536}, "Data"});
-  spec.fields.push_back({"json", &json, "print one JSON object", {}, "Output"});
+  Fields const data_fields = {
+      {"window", &window, "of data: ids in a window that is looked for elsewhere", {.min = 1, .max = 65536}, "Data"}};
+  Spec const spec{
+      .name = "inspect",
+      .summary = "what is in a model or in prepared data",
+      .details =
+          "MODEL is a model directory, a run (its best, else newest checkpoint) or a checkpoint. Of each "
+          "tensor: mean, deviation, least and largest value. Without a MODEL the flags describe a shape. Of "
+          "DATA: tokens, ids used, the most frequent, "
+          "how much is repeated, how much of val stands in train, and a sample.",
+      .example =
+          "folio inspect runs/first\nfolio inspect data/mine\nfolio inspect --size 124M\nfolio inspect --size "
+          "124M --layers 6 --context 256",
+      .positionals = {{"MODEL|DATA", &models, "a model directory, a run or a checkpoint; or what folio prepare wrote",
+                       0, 1}},
+      .fields = joined({shape.fields(), data_fields, {{"json", &json, "print one JSON object", {}, "Output"}}})};
   if (!parse(spec, arguments, &given)) return 0;
   if (models.empty()) {
     check(!given.empty() && given != std::vector<std::string>{"json"}, Fault::usage,
@@ -216,19 +226,17 @@ int inspect(Arguments const& arguments) {
     show(shape.config(), nullptr, json);
     return 0;
   }
-  for (std::string const& word : arguments) {  // a variable of the environment may be meant for another verb
-    std::string const name = word.substr(0, word.find('='));
-    for (Field const& field : shape.fields())
-      check(name != "--" + field.name && name != "--no-" + field.name, Fault::value,
-            "{} contradicts {}: the model brings its shape; leave the flag away", name, models[0]);
-  }
-  if (Kind const kind = what_is(models[0]);
-      kind == Kind::data || kind == Kind::ids_folder || kind == Kind::shard || kind == Kind::ids) {
+  Kind const kind = what_is(models[0]);
+  std::string const of_models = flag_among(arguments, shape.fields()), of_data = flag_among(arguments, data_fields);
+  if (kind == Kind::data || kind == Kind::ids_folder || kind == Kind::shard || kind == Kind::ids) {
+    check(of_models.empty(), Fault::value, "{} is of models, and {} is {}: leave the flag away", of_models, models[0],
+          words_for(kind).noun);
     inspect_data(models[0], window, json);
     return 0;
   }
-  check(std::ranges::none_of(arguments, [](auto const& w) { return w == "--window" || w.starts_with("--window="); }),
-        Fault::value, "--window is for data, and {} is a model: leave the flag away", models[0]);
+  check(of_models.empty(), Fault::value, "{} contradicts {}: the model brings its shape; leave the flag away",
+        of_models, models[0]);
+  check(of_data.empty(), Fault::value, "{} is of data, and {} is a model: leave the flag away", of_data, models[0]);
   model::ModelDirectory const directory(verified_model(models[0]));
   show(directory.config(), &directory, json);
   return 0;

@@ -199,7 +199,8 @@ TEST_F(ModelVerbs, InspectRefusesShapesWithTheFix) {
   expect_refusal({"inspect", "--dropout", "1"}, 78, "dropout");
   expect_refusal({"inspect"}, 2, "MODEL");
   expect_refusal({"inspect", model_, "--layers", "2"}, 78, "--layers contradicts");
-  expect_refusal({"inspect", model_, "--window=8"}, 78, "--window is for data");
+  expect_refusal({"inspect", model_, "--window=8"}, 78, "--window is of data");
+  expect_refusal({"inspect", path("data"), "--layers", "2"}, 78, "--layers is of models, and");
 }
 
 TEST_F(ModelVerbs, ARunStandsForItsBestElseItsNewestCheckpoint) {
@@ -231,6 +232,7 @@ TEST_F(ModelVerbs, InspectMeasuresEachTensor) {
   EXPECT_EQ(norm["non_finite"], 0);
   Ended const words = run({"inspect", model_});
   EXPECT_NE(words.out.find("h.1.ln_2.weight"), std::string::npos) << words.out;
+  EXPECT_EQ(words.err, "") << "work that is soon done shows no progress";
 }
 
 TEST_F(ModelVerbs, InspectSaysWhatIsInData) {
