@@ -162,9 +162,9 @@ void spin_briefly(char** words) {
   auto const verb = std::ranges::find_if(folio::cli::verbs(), is_this);
   if (verb == folio::cli::verbs().end() || !verb->computes) return;
   ::setenv("GOMP_SPINCOUNT", "3000", 1);
-  std::error_code error;  // by its own name, which tools that list processes show
-  ::execv(std::filesystem::read_symlink("/proc/self/exe", error).c_str(),
-          words);  // where it fails, it goes on as it is
+  std::error_code error;
+  // By its own name, which tools that list processes show. Where it cannot be, the program goes on as it is.
+  ::execv(std::filesystem::read_symlink("/proc/self/exe", error).c_str(), words);
 }
 
 int main(int count, char** words) {

@@ -1,7 +1,6 @@
 // folio train: from a text or prepared data to a run directory; and on from a checkpoint.
 #include <nlohmann/json.hpp>
 
-#include "cli/resolve_model.h"
 #include "cli/signals.h"
 #include "cli/train_screen.h"
 #include "cli/train_setup.h"
@@ -87,7 +86,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   auto const backend = c.backend.make();
   train::TrainerOptions options = train::trainer_options(c.run, config, config.context);
   options.dtype = c.backend.compute_type();
-  options.initialise = !opened.resumes && c.from.empty();
+  options.initialise = !opened.resumes && opened.from.empty();
   train::Trainer trainer(*backend, options);
   auto const made = what_bits_depend_on(c.backend);
   train::Loop loop({*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made});
@@ -101,8 +100,8 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
     check(loop.state().step <= c.run.steps, Fault::value,
           "--steps {} lies behind the checkpoint of step {}: give more steps, or start a new run with another --out",
           c.run.steps, loop.state().step);
-  } else if (!c.from.empty()) {
-    model::ModelDirectory(resolve_model(c.from)).load(*backend, trainer.weights());
+  } else if (!opened.from.empty()) {
+    model::ModelDirectory(opened.from).load(*backend, trainer.weights());
     say(fmt::format("weights from {}", c.from));
   }
 

@@ -123,10 +123,12 @@ model::Config shape_of(Path const& from, TrainCommand const& c, std::vector<std:
   return wanted.config();
 }
 
-void prepare_text(TrainCommand const& c, std::optional<Path> const& from, Path const& folder) {
+Path model_of_from(TrainCommand const& c) { return c.from.empty() ? Path() : verified_model(c.from); }
+
+void prepare_text(TrainCommand const& c, Path const& from, Path const& folder) {
   data::PrepareOptions options;
   options.tokenizer = c.tokenizer == "auto" ? "" : c.tokenizer;
-  if (c.tokenizer == "auto" && from && text::has_tokenizer(*from)) options.tokenizer = from->string();
+  if (c.tokenizer == "auto" && !from.empty() && text::has_tokenizer(from)) options.tokenizer = from.string();
   Progress progress;
   data::prepare({c.data}, folder / "data", options, [&](data::PrepareProgress const& p) {
     check(!signalled(), Fault::failed, "stopped by a signal: nothing was written");
@@ -134,7 +136,7 @@ void prepare_text(TrainCommand const& c, std::optional<Path> const& from, Path c
   });
 }
 
-train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& given) {
+OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
   train::ScheduleOptions& s = c.run.schedule;  // defaults that fit a short run and a low rate
   if (!has(given, "warmup")) s.warmup = std::min(s.warmup, c.run.steps / 10);
   if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
@@ -147,15 +149,15 @@ train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& giv
         "--data {} is {}: give a text or prepared data, and --from {} to start from it", c.data, words_for(kind).noun,
         c.data);
   c.data = absolute(c.data), c.from = absolute(c.from);
-  std::optional<Path> const from = c.from.empty() ? std::nullopt : std::optional(verified_model(c.from));
+  Path const from = model_of_from(c);
   // Before a text is prepared: does the shape hold? Without --from, the vocabulary is not known yet.
-  model::Config shape = from ? shape_of(*from, c, given) : c.model.config();
-  if (from) c.model = model::ModelOptions::of(shape);
-  return train::RunDirectory::create(c.out, [&](Path const& folder) {
+  model::Config shape = from.empty() ? c.model.config() : shape_of(from, c, given);
+  if (!from.empty()) c.model = model::ModelOptions::of(shape);
+  auto directory = train::RunDirectory::create(c.out, [&](Path const& folder) {
     if (kind == Kind::text || kind == Kind::texts || kind == Kind::bytes) prepare_text(c, from, folder);
     data::Dataset const data = data_of(c, folder);
-    if (from) {
-      (void)tokenizer_of(data, *from);
+    if (!from.empty()) {
+      (void)tokenizer_of(data, from);
     } else {
       int64_t const vocab = c.model.vocab;  // 0 stays: the data's, whatever text this configuration is used with
       shape = c.model.config(data.vocab());
@@ -168,6 +170,7 @@ train::RunDirectory new_run(TrainCommand& c, std::vector<std::string> const& giv
     data::Batcher(data.split("train"), {.batch = 1, .context = shape.context});  // is there a window at all?
     return to_toml(c.run_fields());
   });
+  return {.directory = std::move(directory), .is_new = true, .from = from};
 }
 
 }  // namespace
@@ -179,7 +182,7 @@ data::Dataset data_of(TrainCommand const& c, Path const& run) {
 }
 
 OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
-  if (c.resume == "no" || (c.resume == "auto" && !train::is_run_directory(c.out))) return {new_run(c, given), true};
+  if (c.resume == "no" || (c.resume == "auto" && !train::is_run_directory(c.out))) return new_run(c, given);
   auto directory = train::RunDirectory::open(c.out);
   for (std::string const& note : directory.notes()) say(note);
   take_over(c, given, directory.config());
@@ -189,7 +192,8 @@ OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
         "{} has no checkpoint to resume from: `--resume auto` starts it again from its first step", c.out);
   std::string const config = to_toml(c.run_fields());
   if (config != read_file(directory.config(), 1 << 20)) write_file(directory.config(), config);
-  return {std::move(directory), false, !steps.empty()};
+  return {
+      .directory = std::move(directory), .resumes = !steps.empty(), .from = steps.empty() ? model_of_from(c) : Path()};
 }
 
 }  // namespace folio::cli

@@ -26,6 +26,7 @@ struct OpenedRun {
   train::RunDirectory directory;
   bool is_new = false;
   bool resumes = false;  // from a checkpoint; else from the beginning
+  Path from = {};        // the model whose weights it begins with; empty: none
 };
 
 /// Begins a run, or takes one up, as --resume says. `given`: the fields that were given anything but their default. A

@@ -339,6 +339,27 @@ TEST_F(Train, FromAModelKeepsItsShapeAndBeginsAtItsLoss) {
   EXPECT_EQ(run(conflicting).code, 78);
 }
 
+TEST_F(Train, AModelToStartFromIsVerifiedHoweverTheRunBegins) {
+  ASSERT_EQ(run(command("first", {"--steps", "2", "--warmup", "0"})).code, 0);
+  std::vector<std::string> const words = {
+      "train", "--data", at("text.txt"), "--out", at("second"), "--from", at("first"), "--steps", "2", "--warmup", "0"};
+  ASSERT_EQ(run(words).code, 0);
+  for (auto const& entry : std::filesystem::directory_iterator(folder / "second/checkpoints"))
+    std::filesystem::remove_all(entry.path());
+  Ended const again = go_on("second", {"auto"});  // from its first step
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_NE(again.err.find("weights from"), std::string::npos) << again.err;
+  for (auto const& entry : std::filesystem::directory_iterator(folder / "second/checkpoints"))
+    std::filesystem::remove_all(entry.path());
+  Path const weights = Path(last_checkpoint(folder / "first")) / "model.safetensors";
+  std::string bytes = read_file(weights);
+  bytes.back() ^= 1;
+  write_file(weights, bytes);
+  Ended const refused = go_on("second", {"auto"});
+  EXPECT_EQ(refused.code, 65) << refused.err;
+  EXPECT_NE(refused.err.find("model.safetensors"), std::string::npos) << refused.err;
+}
+
 TEST_F(Train, ACheckpointThatIsNotWholeIsNamedAndTheOneBeforeItIsUsed) {
   std::vector<std::string> often = {"--checkpoint-every", "5", "--keep", "3"};
   ASSERT_EQ(run(command("whole", often)).code, 0);
