@@ -44,6 +44,18 @@ def tour(folder, **options):
     results.append(run("eval", out, "--data", data, "--json", **options).stdout)
     results.append(run("generate", out, "--prompt", "to be", "--max-new-tokens", 8, "--json", **options).stdout)
     results.append(run("inspect", out, "--json", **options).stdout)
+    results.append(run("inspect", data, "--json", **options).stdout)
+    small, page, short = folder / "small", folder / "page.html", folder / "short.txt"
+    short.write_text("to be or not")
+    results.append(run("score", out, "--text", short, "--json", **options).stdout)
+    run("score", out, "--text", short, "--out", page, **options)
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>"), page.read_text(encoding="utf-8")[:80]
+    results.append(run("export", out, "--out", small, "--dtype", "bf16", "--json", **options).stdout)
+    results.append(run("eval", small, "--data", data, "--json", **options).stdout)
+    run("bench", "decode", "--layers", 1, "--heads", 1, "--embd", 8, "--vocab", 64, "--context", 16, "--prompt", 4,
+        "--max-new-tokens", 2, "--repeat", 1, "--json", **options)
+    run("tokenizer", "train", text, "--vocab", 270, "--out", folder / "bpe", **options)
+    results.append((folder / "bpe/tokenizer.json").read_text(encoding="utf-8"))
     ids = run("tokenize", "--tokenizer", data / "tokenizer", text, **options).stdout
     (folder / "ids").write_text(ids)
     results.append(run("detokenize", "--tokenizer", data / "tokenizer", folder / "ids", **options).stdout)
