@@ -132,7 +132,7 @@ std::string format_duration(double seconds) {
   if (s < 60) return fmt::format("{} s", s);
   int64_t const minutes = (s + 30) / 60;
   if (minutes < 60) return fmt::format("{} min", minutes);
-  if (minutes < 48 * 60) return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+  if (minutes < int64_t{48} * 60) return fmt::format("{} h {} min", minutes / 60, minutes % 60);
   int64_t const hours = (minutes + 30) / 60;
   return fmt::format("{} d {} h", hours / 24, hours % 24);
 }

@@ -123,7 +123,7 @@ void Dataset::open_files(std::vector<std::pair<std::string, Path>> const& files,
     check(shard || plain_vocab, Fault::value,
           "{} holds plain tokens, which name no vocabulary: say how many ids there are (--vocab N)", file.string());
     std::vector<Shard> shards;
-    shards.push_back(shard ? Shard::open(file) : Shard::plain(file, *plain_vocab));
+    shards.push_back(shard ? Shard::open(file) : Shard::plain(file, plain_vocab.value_or(0)));
     int64_t const vocab = shards.back().vocab();
     check(vocab_ == 0 || vocab == vocab_, Fault::content, "{} has a vocabulary of {}, {} beside it of {}",
           file.string(), vocab, files.front().second.string(), vocab_);

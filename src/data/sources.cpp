@@ -29,8 +29,7 @@ bool is_hidden(Path const& path) { return path.filename().string().starts_with('
 
 /// The texts below a folder, in no order, until `visit` returns false.
 template <class Visit>
-std::error_code each_text(Path const& folder, fs::directory_options options, Visit visit) {
-  std::error_code error;
+void each_text(Path const& folder, fs::directory_options options, std::error_code& error, Visit visit) {
   auto at = fs::recursive_directory_iterator(folder, options, error);
   for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
     std::error_code ignored;
@@ -40,12 +39,11 @@ std::error_code each_text(Path const& folder, fs::directory_options options, Vis
       break;
     }
   }
-  return error;
 }
 
 /// Pieces of a stream until its end; `name` for the sentence.
 template <class Sink>
-void read_pieces(std::istream& in, std::string const& name, Sink sink) {
+void read_pieces(std::istream& in, std::string const& name, Sink const& sink) {
   std::vector<char> piece(kPiece);
   while (in) {
     in.read(piece.data(), static_cast<std::streamsize>(piece.size()));
@@ -146,7 +144,8 @@ bool is_sign(std::string_view s) {  // its last character, which is white space 
 
 std::vector<Path> find_texts(Path const& folder) {
   std::vector<Path> files;
-  std::error_code const error = each_text(folder, fs::directory_options::none, [&](Path const& file) {
+  std::error_code error;
+  each_text(folder, fs::directory_options::none, error, [&](Path const& file) {
     files.push_back(file);
     return true;
   });
@@ -157,7 +156,8 @@ std::vector<Path> find_texts(Path const& folder) {
 
 bool holds_texts(Path const& folder) {
   bool found = false;
-  (void)each_text(folder, fs::directory_options::skip_permission_denied, [&](Path const&) {
+  std::error_code ignored;
+  each_text(folder, fs::directory_options::skip_permission_denied, ignored, [&](Path const&) {
     found = true;
     return false;
   });
