@@ -102,6 +102,10 @@ class AppendFile {
   int file_ = -1;
 };
 
+/// Fault::content where the path is there and is a link, a folder, a pipe: for what folio rewrites in a folder that it
+/// keeps itself. AppendFile and FileLock open no other.
+void check_regular(Path const&);
+
 void make_folders(Path const&);
 void remove_all(Path const&);  // for rotation; a folder is renamed to a temporary name first, so it is never half there
 void move_folder(Path const& from, Path const& to);  // within a file system; Fault::exists where `to` is there

@@ -31,14 +31,31 @@ std::string content_of(int file) {  // a lock's: short, and only for a sentence
   return text;
 }
 
+/// Opens what grows or is rewritten in place, or makes it. Never through a link: what that points to is another's.
+int open_in_place(Path const& path, int flags, bool* there = nullptr) {
+  check_regular(path);
+  struct stat status {};
+  if (there) *there = ::lstat(path.c_str(), &status) == 0;
+  return open_to_write(path, flags | O_CREAT | O_NOFOLLOW, path);
+}
+
 }  // namespace
 
-AppendFile::AppendFile(Path const& path, uint64_t keep) : path_(path) {
+void check_regular(Path const& path) {
   struct stat status {};
-  bool const there = ::stat(path.c_str(), &status) == 0;
-  check(!there || S_ISREG(status.st_mode), Fault::content, "{} is not a regular file, which is needed here",
-        path.string());
-  file_ = open_to_write(path, O_WRONLY | O_CREAT | O_APPEND, path);
+  if (::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return;
+  fail(Fault::content,
+       "{} is {}, and a regular file is needed here, which folio writes itself: remove it, or look who "
+       "put it there",
+       path.string(),
+       S_ISLNK(status.st_mode)   ? "a link"
+       : S_ISDIR(status.st_mode) ? "a folder"
+                                 : "no file of bytes");
+}
+
+AppendFile::AppendFile(Path const& path, uint64_t keep) : path_(path) {
+  bool there = false;
+  file_ = open_in_place(path, O_WRONLY | O_APPEND, &there);
   try {
     if (!there) sync_folder(folder_of(path));
     if (size_of_file(file_, path) > keep) {
@@ -70,7 +87,7 @@ void AppendFile::sync() { sync_file(file_, path_); }
 
 FileLock::FileLock(Path const& path, std::string_view content, std::string const& what) : path_(path) {
   for (;;) {
-    file_ = open_to_write(path, O_RDWR | O_CREAT, path);
+    file_ = open_in_place(path, O_RDWR);
     if (retried([&] { return ::flock(file_, LOCK_EX | LOCK_NB); }) != 0) {
       int const error = errno;
       std::string holder;  // who has just taken it writes its name in a moment

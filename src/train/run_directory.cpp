@@ -58,6 +58,7 @@ RunDirectory RunDirectory::create(Path const& path, std::function<std::string(Pa
 RunDirectory RunDirectory::open(Path const& path) {
   check(is_run_directory(path), Fault::missing, "{} is not a run: a run has config.toml and checkpoints/",
         path.string());
+  for (char const* name : {"config.toml", "best.json", "metrics.jsonl"}) check_regular(path / name);
   RunDirectory run(path);
   int cleared = 0;
   for (Path const& folder : {path, path / "checkpoints"}) cleared += clear_left_behind(folder);

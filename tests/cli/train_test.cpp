@@ -393,6 +393,24 @@ TEST_F(Train, ACheckpointThatIsNotWholeIsNamedAndTheOneBeforeItIsUsed) {
       << "nothing is deleted";
 }
 
+TEST_F(Train, WritesThroughNoLinkInARun) {
+  ASSERT_EQ(run(command("run", {"--stop-after", "3"})).code, 75);
+  for (char const* name : {"lock", "metrics.jsonl", "best.json", "config.toml"}) {
+    Path const link = folder / "run" / name, aside = folder / "precious";
+    if (std::filesystem::exists(link)) std::filesystem::rename(link, aside);
+    else write_file(aside, "kept");
+    std::string const before = read_file(aside);
+    std::filesystem::create_symlink("../precious", link);
+    Ended const refused = go_on("run", {"--steps", "70"});
+    EXPECT_EQ(refused.code, 65) << refused.err;
+    EXPECT_NE(refused.err.find(link.string() + " is a link"), std::string::npos) << refused.err;
+    EXPECT_EQ(read_file(aside), before) << name;
+    std::filesystem::remove(link);
+    std::filesystem::rename(aside, link);
+  }
+  EXPECT_EQ(go_on("run").code, 0);
+}
+
 TEST_F(Train, ASecondProcessIsKeptOutAndAStaleLockIsTakenOver) {
   ASSERT_EQ(run(command("run", {"--stop-after", "10"})).code, 75);
   {

@@ -223,6 +223,25 @@ TEST(FileLock, TakesOverFromAProcessThatDied) {
   EXPECT_EQ(read_file(folder / "lock"), "the living");
 }
 
+TEST(FileLock, AndAppendFileWriteThroughNoLinkAndIntoNothingButAFile) {
+  ScratchFolder folder;
+  write_file(folder / "precious", "kept\n");
+  std::filesystem::create_symlink("precious", folder / "lock");
+  std::filesystem::create_symlink("nowhere", folder / "dangling");
+  std::filesystem::create_directory(folder / "folder");
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  for (char const* name : {"lock", "dangling", "folder", "pipe"}) {
+    for (bool const appends : {false, true}) {
+      expect_fault(Fault::content, {name, "regular file"}, [&] {
+        if (appends) AppendFile file(folder / name, 0);
+        else FileLock lock(folder / name, "process 12", "the run");
+      });
+    }
+  }
+  EXPECT_EQ(read_file(folder / "precious"), "kept\n");
+  EXPECT_EQ(folder.names(), (std::vector<std::string>{"dangling", "folder", "lock", "pipe", "precious"}));
+}
+
 TEST(Reading, SaysWhatIsWrong) {
   ScratchFolder const folder;
   write_file(folder / "a", "12345");
