@@ -115,7 +115,7 @@ std::string zsh_text(std::string_view text) {  // within [ ] and before a colon
 
 std::string zsh_action(Candidates const& c) {
   std::string const words = fmt::format("{}", fmt::join(c.words, " "));
-  if (!c.words.empty() && c.paths) return fmt::format("_alternative \"words:word:({})\" \"files:file:_files\"", words);
+  if (!c.words.empty() && c.paths) return " _folio_or_file " + words;  // a blank: called with these words and no more
   return c.paths ? "_files" : c.words.empty() ? " " : "(" + words + ")";
 }
 
@@ -138,6 +138,10 @@ std::string zsh(std::vector<Described> const& all) {
   }
   return fmt::format(R"(#compdef folio
 # Completion of folio in zsh; written by `folio completion zsh`.
+
+_folio_or_file() {{
+  _alternative 'words:word:('"$*"')' 'files:file:_files'
+}}
 
 _folio() {{
   local -a verbs

@@ -53,38 +53,83 @@ def check_bash(script, flags, folder):
     assert completed(script, folder, "folio", "train", "--schedule", "=", "lin") == ["linear"]
     assert completed(script, folder, "folio", "train", "--schedule", "=") == ["constant", "linear", "cosine", "step"]
     assert completed(script, folder, "folio", "train", "--steps", "") == [""]
+    assert completed(script, folder, "folio", "train", "--tokenizer", "ch") == ["char"]
+    assert completed(script, folder, "folio", "config", "s") == ["show"]
     assert completed(script, folder, "folio", "train", "--data", "파") == ["파일 one.txt"]
     assert completed(script, folder, "folio", "generate", "o") == ["other"]
     assert completed(script, folder, "folio", "completion", "") == ["bash", "zsh", "fish"]
     assert "train" in completed(script, folder, "folio", "help", "t")
 
 
+class Shell:
+    """An interactive shell at a terminal, into which keys are typed."""
+
+    def __init__(self, folder, *words):
+        self.seen = b""
+        pid, self.terminal = pty.fork()
+        self.pid = pid
+        if pid == 0:
+            os.chdir(folder)
+            os.execvpe(words[0], words, ENVIRONMENT | {"PS1": "$ ", "TERM": "dumb", "ZDOTDIR": "/nowhere"})
+
+    def type(self, text):
+        self.seen = b""
+        os.write(self.terminal, text.encode())
+
+    def expect(self, *texts):
+        end = time.monotonic() + 20
+        while not all(text.encode() in self.seen for text in texts):
+            assert time.monotonic() < end, f"{texts} did not come: {self.seen.decode(errors='replace')}"
+            if select.select([self.terminal], [], [], 0.2)[0]:
+                self.seen += os.read(self.terminal, 4096)
+
+    def end(self):
+        self.type("\x03exit\n")
+        os.close(self.terminal)
+        os.waitpid(self.pid, 0)
+
+
 def check_at_a_terminal(script, folder):
     """Tabs typed into an interactive bash: the command line that it draws."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(folder)
-        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], ENVIRONMENT | {"PS1": "$ ", "TERM": "dumb"})
-    seen = b""
+    bash = Shell(folder, "bash", "--norc", "--noprofile", "-i")
+    bash.expect("$ ")
+    bash.type(f"source {script}\nfolio gener\t")
+    bash.expect("folio generate ")
+    bash.type("--gree\t")
+    bash.expect("--greedy ")
+    bash.type("파\t")
+    bash.expect("파일\\ one.txt")
+    bash.end()
 
-    def expect(text):
-        nonlocal seen
-        end = time.monotonic() + 20
-        while text not in seen:
-            assert time.monotonic() < end, f"{text} did not come: {seen}"
-            if select.select([terminal], [], [], 0.2)[0]:
-                seen += os.read(terminal, 4096)
 
-    expect(b"$ ")
-    os.write(terminal, f"source {script}\nfolio gener\t".encode())
-    expect(b"folio generate ")
-    os.write(terminal, b"--gree\t")
-    expect(b"--greedy ")
-    os.write(terminal, "파\t".encode())
-    expect("파일\\ one.txt".encode())
-    os.write(terminal, b"\x03exit\n")
-    os.close(terminal)
-    os.waitpid(pid, 0)
+def check_zsh_at_a_terminal(script, folder):
+    """The same in zsh: one candidate is put in, of several a list is drawn, and nothing is complained of."""
+    zsh = Shell(folder, "zsh", "-f", "-i")
+    zsh.type(f"autoload -Uz compinit; compinit -u -D; source '{script}'; echo $((40 + 2)) read\n")
+    zsh.expect("42 read")
+    for typed, drawn in [("folio gener", ["folio generate "]),
+                         ("folio train --sched", ["--schedule="]),
+                         ("folio train --schedule lin", ["linear "]),
+                         ("folio train --schedule=lin", ["=linear "]),
+                         ("folio train --tokenizer ch", ["--tokenizer char "]),
+                         ("folio train --tokenizer=ch", ["--tokenizer=char "]),
+                         ("folio train --tokenizer oth", ["--tokenizer other/"]),
+                         ("folio train --resume a", ["--resume auto "]),
+                         ("folio config s", ["config show "]),
+                         ("folio config show oth", ["show other/"]),
+                         ("folio config show --ori", ["--origin "]),
+                         ("folio completion z", ["completion zsh "]),
+                         ("folio generate oth", ["generate other/"]),
+                         ("folio train --data 파", ["파일\\ one.txt"]),
+                         ("folio help tok", ["tokenize", "tokenizer"])]:
+        zsh.type(typed + "\t\t")
+        zsh.expect(*drawn)
+        seen = zsh.seen
+        zsh.type("\x15echo $((6 * 7)) done\n")
+        zsh.expect("42 done")
+        for complaint in ("unmatched", "not found", "bad option", "_arguments:", "_alternative:", "_values:"):
+            assert complaint.encode() not in seen + zsh.seen, f"{typed}: {(seen + zsh.seen).decode()}"
+    zsh.end()
 
 
 def check_other_shells(folder, flags):
@@ -100,11 +145,21 @@ def check_other_shells(folder, flags):
             run(shell, "-n", script)
         else:
             print(f"{shell} is not installed: its script was compared, not read")
+    if shutil.which("zsh"):
+        check_zsh_at_a_terminal(folder / "zsh", folder / "work")
     if shutil.which("fish"):
-        home = ENVIRONMENT | {"HOME": str(folder)}
-        said = subprocess.run(["fish", "-c", f"source {folder}/fish; complete -C 'folio train --schedule c'"],
-                              capture_output=True, text=True, env=home, check=True).stdout
-        assert [line.split("\t")[0] for line in said.splitlines()] == ["constant", "cosine"], said
+        check_fish(folder / "fish", folder / "work")
+
+
+def check_fish(script, folder):
+    for typed, offered in [("train --schedule c", ["constant", "cosine"]), ("train --tokenizer ch", ["char"]),
+                           ("train --tokenizer=ch", ["--tokenizer=char"]), ("config s", ["show"]),
+                           ("completion z", ["zsh"]), ("generate oth", ["other/"]), ("train --data 파", ["파일 one.txt"]),
+                           ("config show --ori", ["--origin"])]:
+        said = subprocess.run(["fish", "--no-config", "-c", f"source '{script}'; complete -C 'folio {typed}'"],
+                              capture_output=True, text=True, env=ENVIRONMENT, cwd=folder, check=True)
+        assert [line.split("\t")[0] for line in said.stdout.splitlines()] == offered, (typed, said.stdout)
+        assert said.stderr == "", said.stderr
 
 
 def check_pages(flags, folder):
