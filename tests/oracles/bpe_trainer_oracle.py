@@ -2,7 +2,7 @@
 
     FOLIO_PROGRAM=build/release/folio FOLIO_DATA=… python tests/oracles/bpe_trainer_oracle.py
 
-Tiny Shakespeare where FOLIO_TINY_SHAKESPEARE names it, else the plays of set-up; then random texts over few letters, in
+The plays of set-up, and tiny Shakespeare where FOLIO_TINY_SHAKESPEARE names it; then random texts over few letters, in
 which many pairs are equally frequent. Exit code 1: a difference; 77: no text.
 """
 import json
@@ -136,7 +136,7 @@ def main():
     plays = sorted((data_directory() / "shakespeare").glob("*.txt"))
     texts = {"the plays": "".join(p.read_text(encoding="utf-8") for p in plays)} if plays else {}
     if tiny := os.environ.get("FOLIO_TINY_SHAKESPEARE"):
-        texts = {"tiny Shakespeare": pathlib.Path(tiny).read_text(encoding="utf-8")}
+        texts["tiny Shakespeare"] = pathlib.Path(tiny).read_text(encoding="utf-8")
     if not texts:
         skip(f"no text to train on: no plays in {data_directory()} (scripts/get-data), no FOLIO_TINY_SHAKESPEARE.")
     with tempfile.TemporaryDirectory(prefix="folio-oracle-") as scratch:
