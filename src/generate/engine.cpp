@@ -224,6 +224,8 @@ Engine::Engine(Backend& backend, model::Weights const& weights, std::vector<std:
       eos_(eos),
       options_(options),
       memory_(std::make_unique<Memory>()) {
+  check(options.sequences >= 1 && options.rows >= 1, Fault::value,
+        "an engine for {} sequences and {} rows: give at least one of each", options.sequences, options.rows);
   token_bytes_.resize(size_t(weights.config.vocab));  // a padded vocabulary: ids that no tokenizer has are no text
   memory_->lay_out(backend, weights, options_);
   for (Arena* a : arenas()) a->allocate(backend);
@@ -238,6 +240,7 @@ std::vector<Arena*> Engine::arenas() {
 std::vector<Generated> Engine::generate(std::vector<std::vector<int32_t>> const& prompts,
                                         GenerateOptions const& options, Listener const& listener) {
   int64_t const V = weights_.config.vocab;
+  validate(options);
   for (auto const& prompt : prompts) {
     check(!prompt.empty(), Fault::content, "the prompt is empty: give at least one token to go on from");
     for (int32_t id : prompt)

@@ -12,7 +12,7 @@
 namespace folio::generate {
 
 enum class Finish { length, stop, eos, interrupted };
-FOLIO_API char const* name_of(Finish);
+FOLIO_API char const* name_of(Finish);  // length, stop, eos, interrupted
 
 struct Generated {
   size_t prompt = 0;         // which prompt
@@ -41,20 +41,20 @@ struct EngineOptions {
 class FOLIO_API Engine {
  public:
   /// `weights` laid out and loaded on `backend`; both outlive the engine. `token_bytes` (V): each token's bytes;
-  /// `eos`: the end-of-text token, or −1.
+  /// `eos`: the end-of-text token, or −1. Fault::value where `sequences` or `rows` is below 1.
   Engine(Backend&, model::Weights const&, std::vector<std::string_view> token_bytes, int32_t eos, EngineOptions const&);
   ~Engine();
 
   /// In the order of the prompts, then of their samples. A prompt of no tokens, or with an id ≥ V, is refused
-  /// (Fault::content).
+  /// (Fault::content), and so are options out of their range (Fault::value; see validate).
   std::vector<Generated> generate(std::vector<std::vector<int32_t>> const& prompts, GenerateOptions const&,
                                   Listener const& = {});
   Timing const& timing() const { return timing_; }
-  std::vector<Arena*> arenas();
+  std::vector<Arena*> arenas();  // its memory, by role and name
 
  private:
-  struct Memory;
-  class Round;  // the texts that are written at the same time
+  struct [[gnu::visibility("hidden")]] Memory;
+  class [[gnu::visibility("hidden")]] Round;  // the texts that are written at the same time
   Backend& backend_;
   model::Weights const& weights_;
   std::vector<std::string_view> token_bytes_;

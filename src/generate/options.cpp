@@ -43,4 +43,10 @@ Fields fields(GenerateOptions& o) {
   };
 }
 
+void validate(GenerateOptions const& o) {
+  GenerateOptions copy = o;
+  for (Field const& field : fields(copy))
+    if (!std::holds_alternative<std::vector<std::string>*>(field.value)) set(field, text_of(field), field.name);
+}
+
 }  // namespace folio::generate

@@ -31,5 +31,7 @@ struct GenerateOptions {
 };
 
 FOLIO_API Fields fields(GenerateOptions&);
+/// Fault::value, naming it, where an option is not in the range that its field has (at least one new token, too).
+FOLIO_API void validate(GenerateOptions const&);
 
 }  // namespace folio::generate

@@ -159,6 +159,36 @@ TEST_P(EngineTest, RefusesAnEmptyPromptAndForeignIds) {
   EXPECT_THROW(engine.generate({{1}}, o), Error);
 }
 
+TEST_P(EngineTest, RefusesOptionsOutOfTheirRange) {
+  Engine engine = m.engine();
+  auto const refused = [&](char const* name, auto change) {
+    GenerateOptions o = options(3);
+    change(o, o.sampling);
+    try {
+      engine.generate({prompt(3)}, o);
+      ADD_FAILURE() << name << " was taken";
+    } catch (Error const& e) {
+      EXPECT_EQ(e.fault, Fault::value) << e.what();
+      EXPECT_NE(std::string(e.what()).find(name), std::string::npos) << e.what();
+    }
+  };
+  using O = GenerateOptions&;
+  using S = SamplingOptions&;
+  for (int64_t const n : {0, -1}) refused("max-new-tokens", [&](O o, S) { o.max_new_tokens = n; });
+  refused("n:", [](O o, S) { o.samples = 0; });
+  refused("slide", [](O o, S) { o.slide = -1; });
+  refused("top-k", [](O, S s) { s.top_k = -1; });
+  refused("penalty-form", [](O, S s) { s.penalty_form = "none"; });
+  for (double const x : {0.0, -1.0, double(NAN), double(INFINITY)}) {
+    refused("temperature", [&](O, S s) { s.temperature = x; });
+    refused("top-p", [&](O, S s) { s.top_p = x; });
+    refused("repetition-penalty", [&](O, S s) { s.repetition_penalty = x; });
+  }
+  EXPECT_EQ(engine.generate({prompt(3)}, options(3)).front().ids.size(), 3u) << "the engine is as it was";
+  for (EngineOptions const o : {EngineOptions{.sequences = 0, .rows = 4}, EngineOptions{.sequences = 1, .rows = 0}})
+    EXPECT_THROW(m.engine(o), Error);
+}
+
 TEST(Window, IsAFunctionOfTheLengthAndDropsSlideTokensWhenFull) {
   for (int64_t slide : {1, 3, 4, 8}) {
     model::Window const w{8, slide};
