@@ -70,6 +70,9 @@ int config(Arguments const& arguments) {
   if (!asked.run.empty()) origins = take_run(c, asked.run[0]);
   parse(c.spec(), arguments, nullptr, &over);
   over.merge(origins);  // what is in `over` stays
+  std::vector<std::string> given;
+  for (auto const& [name, origin] : over) given.push_back(name);
+  settle(c.train, given);
   Fields const fields = c.train.run_fields();
   if (c.json) {
     print(dump(as_json(fields, over, c.origin), 2) + '\n');

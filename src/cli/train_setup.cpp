@@ -123,6 +123,17 @@ model::Config shape_of(Path const& from, TrainCommand const& c, std::vector<std:
   return wanted.config();
 }
 
+void settle_rates(TrainCommand& c, std::vector<std::string> const& given) {
+  train::ScheduleOptions& s = c.run.schedule;  // defaults that fit a short run and a low rate
+  if (!has(given, "warmup")) s.warmup = std::min(s.warmup, c.run.steps / 10);
+  if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
+}
+
+// `from`: where the model of --from lies; empty: there is none.
+void settle_shape(TrainCommand& c, Path const& from, std::vector<std::string> const& given) {
+  if (!from.empty()) c.model = model::ModelOptions::of(shape_of(from, c, given));
+}
+
 Path model_of_from(TrainCommand const& c) { return c.from.empty() ? Path() : verified_model(c.from); }
 
 void prepare_text(TrainCommand const& c, Path const& from, Path const& folder) {
@@ -137,9 +148,7 @@ void prepare_text(TrainCommand const& c, Path const& from, Path const& folder) {
 }
 
 OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
-  train::ScheduleOptions& s = c.run.schedule;  // defaults that fit a short run and a low rate
-  if (!has(given, "warmup")) s.warmup = std::min(s.warmup, c.run.steps / 10);
-  if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
+  settle_rates(c, given);
   validate(c.run);
   c.backend.dtype = name_of(c.backend.compute_type());  // a resumed run computes as it was begun, wherever it goes on
   check(!c.data.empty(), Fault::usage, "what to train on? Give --data with a text or prepared data");
@@ -151,8 +160,8 @@ OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
   c.data = absolute(c.data), c.from = absolute(c.from);
   Path const from = model_of_from(c);
   // Before a text is prepared: does the shape hold? Without --from, the vocabulary is not known yet.
-  model::Config shape = from.empty() ? c.model.config() : shape_of(from, c, given);
-  if (!from.empty()) c.model = model::ModelOptions::of(shape);
+  settle_shape(c, from, given);
+  model::Config shape = c.model.config();
   auto directory = train::RunDirectory::create(c.out, [&](Path const& folder) {
     if (kind == Kind::text || kind == Kind::texts || kind == Kind::bytes) prepare_text(c, from, folder);
     data::Dataset const data = data_of(c, folder);
@@ -174,6 +183,11 @@ OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
 }
 
 }  // namespace
+
+void settle(TrainCommand& c, std::vector<std::string> const& given) {
+  settle_rates(c, given);
+  settle_shape(c, model_of_from(c), given);
+}
 
 data::Dataset data_of(TrainCommand const& c, Path const& run) {
   std::error_code error;

@@ -34,6 +34,12 @@ struct OpenedRun {
 /// differs and may not.
 OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given);
 
+/// Gives what was not `given` the value that a new run would have: a warm-up and a lowest rate that fit it, the shape
+/// of
+/// --from. Whether a run may have them all is seen when it begins. A size that stands for its numbers and dtype auto
+/// stay, so that a file of them is of use with another size and on another machine.
+void settle(TrainCommand& c, std::vector<std::string> const& given);
+
 /// The data that the run reads: those it prepared from a text itself, else what it was given.
 data::Dataset data_of(TrainCommand const&, Path const& run);
 

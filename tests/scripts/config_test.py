@@ -55,6 +55,21 @@ def main():
                 key: one["value"] for key, one in told.items()}
         assert max(map(len, folio("config", "show").splitlines())) <= 80
 
+        # What a run has by itself is shown, and the file that is shown makes the same run.
+        flags = ("--layers", 1, "--heads", 1, "--embd", 8, "--context", 16, "--batch", 2, "--steps", 20, "--lr", "5e-4")
+        shown = json.loads(folio("config", "show", *flags, "--json"))
+        assert (shown["warmup"], shown["min-lr"]) == (2, 5e-5), shown
+        again.write_text(folio("config", "show", *flags))
+        begin = ("train", "--data", text, "--stop-after", 1, "--quiet", "--out")
+        folio(*begin, folder / "by flags", *flags, code=75)
+        folio(*begin, folder / "by file", "--config", again, code=75)
+        folio(*begin, folder / "tuned by flags", "--from", run, "--steps", 30, code=75)
+        again.write_text(folio("config", "show", "--from", run, "--steps", 30))
+        folio(*begin, folder / "tuned by file", "--config", again, code=75)
+        for how in ("by", "tuned by"):
+            made = [(folder / f"{how} {what}/config.toml").read_text() for what in ("flags", "file")]
+            assert made[0] == made[1], made
+
         # Variables whose name is that of a flag elsewhere: they are not read there.
         for verb, flag, value in (("train", "data", "/nowhere"), ("eval", "data", "/nowhere"), ("export", "dtype", "f32"),
                                   ("bench", "prompt", "to be")):
