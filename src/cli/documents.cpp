@@ -30,6 +30,15 @@ void for_each_document(std::vector<std::string> const& files, Framing framing,
   }
 }
 
+void expect_no_input(std::string const& out, std::vector<std::string> const& inputs) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(out, ignored)) return;
+  for (std::string const& input : inputs)
+    check(!std::filesystem::equivalent(input == "-" ? "/dev/stdin" : input, out, ignored), Fault::value,
+          "--out {} is the file that {} names: what is read would be overwritten; give another name", out,
+          input == "-" ? "stdin" : input);
+}
+
 size_t id_width(text::Tokenizer const& tokenizer) { return tokenizer.vocab() <= 65536 ? 2 : 4; }
 
 }  // namespace folio::cli

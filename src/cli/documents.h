@@ -22,6 +22,9 @@ struct Document {
 /// it is not empty. No file, or "-", is stdin.
 void for_each_document(std::vector<std::string> const& files, Framing, std::function<void(Document const&)> const&);
 
+/// Fault::value where the file `out` is one of the inputs, by whatever name ("-": stdin): it would be read no more.
+void expect_no_input(std::string const& out, std::vector<std::string> const& inputs);
+
 /// Bytes of an id in a file of bare ids: 2 where 0 … V − 1 fit, else 4.
 size_t id_width(text::Tokenizer const&);
 

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/documents.h"
 #include "cli/loaded_model.h"
 #include "cli/scored_text.h"
 #include "cli/verbs.h"
@@ -219,6 +220,7 @@ std::string percent(double p, char const* blank) {
 int score(Arguments const& arguments) {
   Options o;
   if (!parse(spec_of(o), arguments)) return 0;
+  if (!o.out.empty()) expect_no_input(o.out, {o.text});
   std::string const text = text_of(o);
   std::optional<FileWriter> page;  // before the work, so that a folder that is not there is found now
   if (!o.out.empty()) page.emplace(o.out);

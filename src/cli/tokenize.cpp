@@ -83,6 +83,7 @@ int tokenize(Arguments const& arguments) {
   if (!parse(spec_of(o), arguments)) return 0;
   check(o.count + o.show + !o.out.empty() <= 1, Fault::usage, "tokenize: choose one of --count, --show and --out");
   check(!(o.show && o.json), Fault::usage, "tokenize: choose one of --show and --json");
+  if (!o.out.empty()) expect_no_input(o.out, o.files.empty() ? std::vector<std::string>{"-"} : o.files);
   auto const tokenizer = text::load_tokenizer(o.tokenizer);
   auto const specials = o.specials ? text::Specials::as_token : text::Specials::as_text;
   size_t const width = id_width(*tokenizer);

@@ -175,6 +175,8 @@ TEST_F(ScoreVerb, RefusesWithASentence) {
   expect_refusal(words({"--out", path("nowhere/page.html")}), 74, "nowhere/page.html");
   expect_refusal({"score", path("bare"), "--text", path("text.txt"), "--out", path("nowhere/page.html")}, 74,
                  "nowhere/page.html");  // before the model is looked at
+  expect_refusal({"score", path("model"), "--text", path("text.txt"), "--out", path("text.txt")}, 78, "overwritten");
+  EXPECT_EQ(read_file(path("text.txt")), kText);
   expect_refusal({"score", path("text.txt"), "--text", path("text.txt")}, 65, "is a text, not a model");
 }
 

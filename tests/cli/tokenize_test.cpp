@@ -118,6 +118,18 @@ TEST_F(Tokenize, LeavesNoFileBehindWhereItRefuses) {
   EXPECT_EQ(folder.names(), before);
 }
 
+TEST_F(Tokenize, NeverWritesOverWhatItReads) {
+  write_file(folder / "text.txt", "To be");
+  std::filesystem::create_symlink("text.txt", folder / "link");
+  std::filesystem::create_hard_link(folder / "text.txt", folder / "twin");
+  for (char const* name : {"text.txt", "link", "twin", "./text.txt"})
+    refuses(78, "is read would be overwritten", {"tokenize", path("text.txt"), "--out", path(name)});
+  refuses(78, "overwritten", {"tokenize", path("link"), "--out", path("text.txt")});
+  EXPECT_EQ(read_file(folder / "text.txt"), "To be");
+  EXPECT_EQ(run({"tokenize", path("text.txt"), "--out", path("ids.bin")}).code, 0);
+  EXPECT_EQ(run({"tokenize", path("text.txt"), "--out", path("ids.bin")}).code, 0) << "written before, not read";
+}
+
 TEST_F(Tokenize, DetokenizeRefusesWhatAreNoIds) {
   refuses(65, "id 50257 (number 2 of 3)", {"detokenize"}, "5 50257 6");
   refuses(65, "id -1", {"detokenize"}, "-1");
