@@ -62,6 +62,9 @@ int main(int count, char** words) {
     auto const tokenizer = folio::text::load_tokenizer(words[1]);
     auto const backend = folio::make_cpu_backend();
     std::vector<int32_t> const ids = tokenizer->encode(words[2]);
+    if (int64_t const most = model.config().context + 1; ids.size() < 2 || int64_t(ids.size()) > most)
+      throw folio::Error(folio::Fault::value, "PROMPT has " + std::to_string(ids.size()) +
+                                                  " tokens: a step of training needs 2 to " + std::to_string(most));
     std::printf("%s%s\n", words[2], continuation(*backend, model, *tokenizer, ids).c_str());
     train_one_step(*backend, model, ids);
     return 0;

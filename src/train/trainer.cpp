@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include <cmath>
+
 #include "core/error.h"
 
 namespace folio::train {
@@ -9,9 +11,30 @@ bool decays(Decay decay, model::Spec const& spec) {
   return decay == Decay::matrices || !spec.uses.lookup;
 }
 
+namespace {
+
+void validate(TrainerOptions const& o) {
+  model::validate(o.config);
+  auto const in_range = [](char const* name, auto value, bool ok, char const* expected) {
+    check(ok, Fault::value, "{} {} of a trainer: expected {}", name, value, expected);
+  };
+  constexpr int64_t kMost = 1 << 20;
+  for (auto const& [name, value] : {std::pair{"batch", o.batch}, {"accumulate", o.accumulate}})
+    in_range(name, value, 1 <= value && value <= kMost, "1 to 1048576");
+  in_range("chunk", o.chunk, o.chunk >= 1, "at least 1");
+  check(1 <= o.length && o.length <= o.config.context, Fault::value,
+        "sequences of {} tokens for a context of {}: give 1 to {}", o.length, o.config.context, o.config.context);
+  for (auto const& [name, beta] : {std::pair{"beta1", o.adamw.beta1}, {"beta2", o.adamw.beta2}})
+    in_range(name, beta, 0 <= beta && beta < 1, "at least 0 and below 1");
+  in_range("epsilon", o.adamw.epsilon, o.adamw.epsilon > 0, "above 0");
+  in_range("decay", o.adamw.decay, o.adamw.decay >= 0, "at least 0");
+  in_range("clip", o.decide.clip, o.decide.clip >= 0, "at least 0");
+}
+
+}  // namespace
+
 Trainer::Trainer(Backend& backend, TrainerOptions const& options) : backend_(backend), options_(options) {
-  check(options.length > 0 && options.length <= options.config.context, "a batch of length {} for a context of {}",
-        options.length, options.config.context);
+  validate(options);
   lay_out();
   for (Arena* a : arenas()) a->allocate(backend);
   lay_out();
@@ -60,6 +83,15 @@ void Trainer::lay_out() {
 }
 
 void Trainer::accumulate(data::HostBatch const& host, double rate) {
+  auto const A = size_t(options_.accumulate), rows = A * size_t(options_.batch * options_.length);
+  check(host.tokens.size() == rows && host.targets.size() == rows && host.token_weights.size() == rows &&
+            host.sequences.size() == A * size_t(options_.batch),
+        Fault::value,
+        "a batch of {} tokens, {} targets, {} weights and {} sequences: {} micro-batches of {} sequences of {} tokens "
+        "were announced",
+        host.tokens.size(), host.targets.size(), host.token_weights.size(), host.sequences.size(), A, options_.batch,
+        options_.length);
+  check(std::isfinite(rate) && rate >= 0, Fault::value, "a learning rate of {}: expected 0 or more", rate);
   check(host.total_weight > 0, Fault::content,
         "no token of this step counts: every target is masked; check the data's loss mask");
   StepInput const input{.rate = rate, .inverse_total = 1 / host.total_weight};

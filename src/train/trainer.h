@@ -37,8 +37,11 @@ struct Moments {
 
 class FOLIO_API Trainer {
  public:
-  Trainer(Backend&, TrainerOptions const&);  // plans, takes the memory, initialises as GPT-2
+  /// Plans, takes the memory, initialises as GPT-2. Fault::value where an option is out of range.
+  Trainer(Backend&, TrainerOptions const&);
 
+  /// Fault::value where the batch is not of the options' shape, or the rate is negative or no number; Fault::content
+  /// where no target counts.
   void step(data::HostBatch const&, double rate);
   void accumulate(data::HostBatch const&, double rate);  // step without zeroing gradients and without the update
 

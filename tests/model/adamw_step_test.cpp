@@ -1,5 +1,7 @@
 // What the complex step cannot see of a training step: refusals, the reported loss, the loss scale, the backend's
 // own form of a weight after an update, micro-batches.
+#include <functional>
+
 #include "tests/support/kinds.h"
 #include "tests/support/training.h"
 
@@ -25,6 +27,37 @@ class Step : public testing::TestWithParam<Kind> {
             .classifier = {}};
   }
 };
+
+TEST_P(Step, OptionsAndBatchesThatFitNoTrainerAreTheCallersMistake) {
+  auto const refused = [](auto make) {
+    try {
+      make();
+      ADD_FAILURE() << "it was taken";
+    } catch (Error const& e) {
+      EXPECT_EQ(e.fault, Fault::value) << e.what();
+    }
+  };
+  using Options = train::TrainerOptions;
+  std::vector<std::function<void(Options&)>> const slips = {
+      [](Options& o) { o.batch = 0; },         [](Options& o) { o.accumulate = 0; },
+      [](Options& o) { o.chunk = 0; },         [](Options& o) { o.length = 0; },
+      [](Options& o) { o.length = 7; },        [](Options& o) { o.config.heads = 3; },
+      [](Options& o) { o.config.layers = 0; }, [](Options& o) { o.config.dropout.attention = 1; },
+      [](Options& o) { o.adamw.beta1 = 1; },   [](Options& o) { o.adamw.beta2 = -0.1; },
+      [](Options& o) { o.adamw.epsilon = 0; }, [](Options& o) { o.adamw.decay = NAN; },
+      [](Options& o) { o.decide.clip = -1; }};
+  for (auto const& slip : slips) {
+    Options o = options();
+    slip(o);
+    refused([&] { train::Trainer t(*backend_, o); });
+  }
+  train::Trainer t(*backend_, options());
+  refused([&] { t.step(batch(3, 5, 13), 1e-2); });
+  refused([&] { t.step(batch(4, 4, 13), 1e-2); });
+  refused([&] { t.step({}, 1e-2); });
+  for (double const rate : {-1.0, double(NAN), double(INFINITY)}) refused([&] { t.step(batch(4, 5, 13), rate); });
+  EXPECT_EQ(t.state().attempted, 0);
+}
 
 TEST_P(Step, RefusedForANonFiniteValueChangesNothingAndCountsAsAttempted) {
   for (float const poison : {INFINITY, -INFINITY, NAN}) {
