@@ -56,9 +56,9 @@ class FOLIO_API Batcher {
   int64_t tokens_in_epoch() const;
 
  private:
-  int64_t offset(int64_t epoch) const;
-  int64_t random_start(int64_t row) const;
-  int64_t take_shuffled(std::optional<Permutation>& order);
+  [[gnu::visibility("hidden")]] int64_t offset(int64_t epoch) const;
+  [[gnu::visibility("hidden")]] int64_t random_start(int64_t row) const;
+  [[gnu::visibility("hidden")]] int64_t take_shuffled(std::optional<Permutation>& order);
 
   Split const& split_;
   BatcherOptions o_;

@@ -31,7 +31,7 @@ class FOLIO_API Split {
 
  private:
   template <class Out, class Read>
-  void each_part(int64_t begin, std::span<Out> out, Read read) const;
+  [[gnu::visibility("hidden")]] void each_part(int64_t begin, std::span<Out> out, Read read) const;
 
   std::string name_;
   std::vector<Shard> shards_;
@@ -64,8 +64,9 @@ class FOLIO_API Dataset {
   int64_t verify(std::function<void(uint64_t, uint64_t)> const& progress = {}) const;
 
  private:
-  void open_prepared();
-  void open_files(std::vector<std::pair<std::string, Path>> const& files, std::optional<int64_t> plain_vocab);
+  [[gnu::visibility("hidden")]] void open_prepared();
+  [[gnu::visibility("hidden")]] void open_files(std::vector<std::pair<std::string, Path>> const& files,
+                                                std::optional<int64_t> plain_vocab);
 
   Path path_;
   int64_t vocab_ = 0;

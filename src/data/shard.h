@@ -53,9 +53,9 @@ class FOLIO_API Shard {
  private:
   Shard() = default;
   template <class Id>
-  std::span<Id const> ids() const;
-  void check_content() const;
-  void was_read(size_t bytes) const;
+  [[gnu::visibility("hidden")]] std::span<Id const> ids() const;
+  [[gnu::visibility("hidden")]] void check_content() const;
+  [[gnu::visibility("hidden")]] void was_read(size_t bytes) const;
 
   std::string name_;                   // for sentences
   std::shared_ptr<void const> owner_;  // of the memory below

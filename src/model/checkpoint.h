@@ -49,12 +49,13 @@ class FOLIO_API ModelDirectory {
     SafetensorsFile const* file;
     StoredTensor const* tensor;
   };
-  void open_files();
-  void add_tensors(SafetensorsFile const&, std::map<std::string, std::string> const* shard_of);
-  void check_layers() const;
-  void check_tensors();
-  void check_zero(std::string const& name) const;
-  void check_tied_head() const;
+  [[gnu::visibility("hidden")]] void open_files();
+  [[gnu::visibility("hidden")]] void add_tensors(SafetensorsFile const&,
+                                                 std::map<std::string, std::string> const* shard_of);
+  [[gnu::visibility("hidden")]] void check_layers() const;
+  [[gnu::visibility("hidden")]] void check_tensors();
+  [[gnu::visibility("hidden")]] void check_zero(std::string const& name) const;
+  [[gnu::visibility("hidden")]] void check_tied_head() const;
 
   Path path_;
   ModelInfo info_;

@@ -41,8 +41,8 @@ class FOLIO_API Evaluator {
   size_t bytes() const { return arena_.bytes(); }
 
  private:
-  void lay_out(Config const&, int64_t B, int64_t T, DType);
-  void add(Weights const&, EvalBatch const&, EvalResult&);
+  [[gnu::visibility("hidden")]] void lay_out(Config const&, int64_t B, int64_t T, DType);
+  [[gnu::visibility("hidden")]] void add(Weights const&, EvalBatch const&, EvalResult&);
 
   Backend& backend_;
   Arena arena_{"evaluation"};

@@ -57,7 +57,7 @@ class FOLIO_API Trainer {
   std::vector<Arena*> arenas();  // the memory, by role and name
 
  private:
-  void lay_out();
+  [[gnu::visibility("hidden")]] void lay_out();
 
   Backend& backend_;
   TrainerOptions options_;

@@ -69,6 +69,26 @@ def marked_names(include):
     return names
 
 
+def private_members(include):
+    """folio::data::Dataset::open_files and so on: what no user can call, directly or by what is written out in a header.
+    A class with virtual private members is left out, for those who derive from it link them."""
+    names = set()
+    for header in include.rglob("*.h"):
+        text = re.sub(r"//.*|\[\[.*?\]\] ?", "", header.read_text())
+        space = ""
+        for match in re.finditer(r"^namespace (folio[\w:]*) \{|^class FOLIO_API (\w+)[^;{]*\{(.*?)^\};", text, re.M | re.S):
+            if match[1]:
+                space = match[1]
+                continue
+            hidden = match[3].partition(" private:")[2]
+            if " virtual " in hidden:
+                continue
+            members = re.findall(r"^  [^=;{]*?\b(\w+)\(|^  (?:struct|class) (\w+)", hidden, re.M)
+            names |= {f"{space}::{match[2]}::{name}" for pair in members for name in pair
+                      if name and name != match[2] and len(re.findall(rf"\b{name}\b", text)) == 1}
+    return names
+
+
 def check_symbols(prefix):
     marked = marked_names(prefix / "include/folio")
     assert len(marked) > 50 and "folio::Backend" in marked, marked
@@ -84,6 +104,10 @@ def check_symbols(prefix):
         else:
             unmeant.append(symbol)
     assert not unmeant, "libfolio.so exports what no public header marks:\n  " + "\n  ".join(unmeant)
+    private = private_members(prefix / "include/folio")
+    assert "folio::train::Trainer::lay_out" in private and len(private) > 10, private
+    told = [symbol for symbol in exported for name in private if re.search(rf"(^| ){re.escape(name)}(\(|::|$|<)", symbol)]
+    assert not told, "libfolio.so exports what is private:\n  " + "\n  ".join(told)
     # A struct whose members are all in its header has no symbol of its own.
     missing = sorted(marked - seen)
     text = "".join(path.read_text() for path in (prefix / "include").rglob("*.h"))
@@ -111,6 +135,9 @@ def check_example(prefix, folder):
     assert 0 < after < before < 10, said
     refused = subprocess.run([str(out / "example"), str(folder), prompt], capture_output=True, text=True)
     assert refused.returncode in (65, 66) and "example: " in refused.stderr, refused
+    for slip in ("I", prompt * 12):
+        refused = subprocess.run([str(out / "example"), str(model), slip], capture_output=True, text=True)
+        assert refused.returncode == 78 and "needs 2 to 33" in refused.stderr, refused
     print(said.splitlines()[-1])
 
 
