@@ -109,9 +109,13 @@ std::vector<std::string> from_toml(Fields const& fields, std::string_view text, 
     fail(Fault::content, "{}, line {}: not TOML: {}", name, e.source().begin.line, e.description());
   }
   std::vector<std::pair<Field const*, toml::node const*>> found;
-  if (auto const version = table[kVersionKey].value_exact<int64_t>()) {  // a file written by hand may be without
+  if (toml::node const* const node = table.get(kVersionKey)) {  // a file written by hand may be without
+    auto const version = node->value_exact<int64_t>();
+    check(version.has_value(), Fault::content, "{}: expected a whole number", place(name, *node, kVersionKey));
     check(*version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio", name,
           *version, kVersion);
+    check(*version >= 1, Fault::content, "{} has version {}: there is none of that number, they begin at 1", name,
+          *version);
     table.erase(kVersionKey);
   }
   for (auto const& [key, node] : table) {

@@ -172,6 +172,15 @@ std::optional<bool> find_bool(Json const& object, std::string const& key, std::s
   return value->get<bool>();
 }
 
+int64_t get_version(Json const& object, int64_t known, std::string const& name) {
+  int64_t const version = get_integer(object, "version", name);
+  check(version <= known, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio", name,
+        version, known);
+  check(version >= 1, Fault::content, "{} has version {}: there is none of that number, they begin at 1", name,
+        version);
+  return version;
+}
+
 int64_t get_integer(Json const& object, std::string const& key, std::string const& name) {
   return required(find_integer(object, key, name), key, name);
 }

@@ -40,9 +40,7 @@ void refuse_unsupported(Json const& j, std::string const& origin) {
 void read_folio(Json const& folio, std::string const& origin, ModelInfo& info) {
   std::string const name = origin + ": folio";
   check(folio.is_object(), Fault::content, "{} is not an object", name);
-  int64_t const version = get_integer(folio, "version", name);
-  check(version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio", name,
-        version, kVersion);
+  get_version(folio, kVersion, name);
   info.by_folio = true;
   info.config.bias = find_bool(folio, "bias", name).value_or(true);
   info.tokenizer = find_string(folio, "tokenizer", name).value_or("");

@@ -82,9 +82,7 @@ std::string damage_of(Path const& folder, std::string const& except) {
   Json manifest;
   if (std::string const wrong = sentence_of([&] { manifest = read_manifest(folder); }); !wrong.empty()) return wrong;
   std::string const origin = (folder / kName).string();
-  int64_t const version = get_integer(manifest, "version", origin);
-  check(version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio", origin,
-        version, kVersion);
+  get_version(manifest, kVersion, origin);
   return sentence_of([&] { compare(folder, manifest, except); });
 }
 

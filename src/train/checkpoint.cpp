@@ -75,9 +75,7 @@ Json to_json(RunState const& s) {
 RunState run_state_from(Json const& json, std::string const& name) {
   check(json.is_object() && find_string(json, "format", name) == "folio-state", Fault::content,
         "{} is not a folio state: its `format` is not folio-state", name);
-  int64_t const version = get_integer(json, "version", name);
-  check(version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio", name,
-        version, kVersion);
+  get_version(json, kVersion, name);
   auto object = [&](char const* key) -> Json const& {
     check(json.contains(key) && json[key].is_object(), Fault::content, "{}: `{}` is missing or no object", name, key);
     return json[key];

@@ -70,6 +70,7 @@ void Loop::resume(RunState const& state) {
         "{} has lost lines: {} bytes were there when the checkpoint was saved; put the file back, or start a new run",
         p_.directory.metrics().string(), state.metrics_bytes);
   check_metrics_version(p_.directory.metrics());
+  check_metrics_lines(p_.directory.metrics(), state.metrics_bytes);
   log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes);
   log_bytes_ = state.metrics_bytes;
   saved_step_ = evaluated_step_ = state.step;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file.h"
 
 namespace folio::train {
 namespace {
@@ -59,9 +60,21 @@ void check_metrics_version(Path const& metrics) {
     return;  // torn: it says nothing
   }
   if (!json.is_object() || find_string(json, "type", metrics.string()) != "format") return;
-  int64_t const version = get_integer(json, "version", metrics.string());
-  check(version <= kVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio",
-        metrics.string(), version, kVersion);
+  get_version(json, kVersion, metrics.string());
+}
+
+void check_metrics_lines(Path const& metrics, uint64_t bytes) {
+  if (bytes == 0) return;
+  MappedFile const file(metrics);
+  std::string_view const text(reinterpret_cast<char const*>(file.bytes().data()),
+                              std::min<uint64_t>(bytes, file.bytes().size()));
+  check(text.ends_with('\n'), Fault::content,
+        "{} is damaged: no line ends at byte {}, where the checkpoint's last does", metrics.string(), bytes);
+  size_t const last = text.rfind('\n', text.size() - 2) + 1;  // npos + 1 is 0
+  for (auto const& [which, from] : {std::pair{"first line", size_t{0}}, {"last line", last}}) {
+    std::string const name = fmt::format("{}, {} of the checkpoint's log", metrics.string(), which);
+    get_string(parse_json(text.substr(from, text.find('\n', from) - from), name), "type", name);
+  }
 }
 
 Curve read_curve(Path const& metrics) {

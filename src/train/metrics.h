@@ -37,6 +37,10 @@ Json metrics_header();
 /// Throws Fault::content where the first line says a newer version. A log without such a line is of the first.
 void check_metrics_version(Path const& metrics);
 
+/// Throws Fault::content where what a checkpoint was saved beside, the first `bytes` bytes, does not begin and end with
+/// whole lines of a log: what holds something else is not written on.
+void check_metrics_lines(Path const& metrics, uint64_t bytes);
+
 struct Curve {                                        // read back from a log, for drawing
   std::vector<std::pair<double, double>> train, val;  // (step, loss)
 };

@@ -98,9 +98,7 @@ std::optional<Best> read_best(Path const& run) {
   Json const json = read_json(path);
   check(json.is_object() && find_string(json, "format", path.string()) == "folio-best", Fault::content,
         "{} is not folio's record of the best checkpoint: remove it, and the newest checkpoint counts", path.string());
-  int64_t const version = get_integer(json, "version", path.string());
-  check(version <= kBestVersion, Fault::content, "{} has version {}, this folio reads up to {}: use a newer folio",
-        path.string(), version, kBestVersion);
+  get_version(json, kBestVersion, path.string());
   Best const best{get_integer(json, "step", path.string()),
                   from_bits(get_string(json, "val_loss", path.string()), path.string())};
   if (!std::filesystem::is_directory(checkpoint_path(run, best.step), error)) return {};

@@ -393,6 +393,26 @@ TEST_F(Train, ACheckpointThatIsNotWholeIsNamedAndTheOneBeforeItIsUsed) {
       << "nothing is deleted";
 }
 
+TEST_F(Train, ALogThatHoldsSomethingElseIsNotWrittenOn) {
+  ASSERT_EQ(run(command("run", {"--stop-after", "10"})).code, 75);
+  Path const log = folder / "run" / "metrics.jsonl";
+  std::string const whole = read_file(log);
+  size_t const first = whole.find('\n'), last = whole.rfind('\n', whole.size() - 2) + 1;
+  std::string const junk(whole.size(), 'x');
+  for (std::string const& damaged :
+       {junk, junk.substr(1) + "\n", junk.substr(0, first) + whole.substr(first),
+        whole.substr(0, last) + junk.substr(last + 1) + "\n",
+        whole.substr(0, last) + "[1]" + std::string(whole.size() - last - 4, ' ') + "\n"}) {
+    write_file(log, damaged);
+    Ended const refused = go_on("run");
+    EXPECT_EQ(refused.code, 65) << refused.err;
+    EXPECT_NE(refused.err.find("metrics.jsonl"), std::string::npos) << refused.err;
+    EXPECT_EQ(read_file(log), damaged) << "nothing is cut";
+  }
+  write_file(log, whole);
+  EXPECT_EQ(go_on("run").code, 0);
+}
+
 TEST_F(Train, WritesThroughNoLinkInARun) {
   ASSERT_EQ(run(command("run", {"--stop-after", "3"})).code, 75);
   for (char const* name : {"lock", "metrics.jsonl", "best.json", "config.toml"}) {

@@ -57,6 +57,28 @@ TEST_F(Versions, OfARunThatAreNewerAreRefused) {
   EXPECT_EQ(run(resume).code, 0) << "as it was";
 }
 
+TEST_F(Versions, ThatThereNeverWereAreRefused) {
+  Words const resume = {"train", "--out", at("run"), "--resume"};
+  for (std::string const none : {"0", "-3"}) {
+    std::string const is = R"("version": )" + none, was = R"("version": 1)";
+    expect_refused(checkpoint() / "state.json", was, is, resume, none);
+    expect_refused(checkpoint() / "manifest.json", was, is, resume, none);
+    expect_refused(checkpoint() / "config.json", was, is,
+                   {"generate", checkpoint().string(), "--prompt", "a", "--max-new-tokens", "1"}, none);
+    expect_refused(*folder / "run" / "config.toml", "version = 1", "version = " + none, resume, none);
+    expect_refused(*folder / "run" / "metrics.jsonl", R"("version":1)", R"("version":)" + none, resume, none);
+    expect_refused(*folder / "run" / "best.json", was, is,
+                   {"generate", at("run"), "--prompt", "a", "--max-new-tokens", "1"}, none);
+  }
+  Path const config = *folder / "run" / "config.toml";
+  std::string const content = read_file(config);
+  write_file(config, std::string(content).replace(content.find("version = 1"), 11, "version = \"1\""));
+  Ended const ended = run(resume);
+  EXPECT_EQ(ended.code, 65);
+  EXPECT_NE(ended.err.find("line 1, version: expected a whole number"), std::string::npos) << ended.err;
+  write_file(config, content);
+}
+
 TEST_F(Versions, OfConfigurationsDataTokenizersAndModelsThatAreNewerAreRefused) {
   Path const config = *folder / "run" / "config.toml";
   expect_refused(config, "version = 1", "version = 9",
