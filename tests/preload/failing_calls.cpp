@@ -101,4 +101,17 @@ int unlink(char const* path) {
   if (below(path) && fails()) return -1;
   return next<int (*)(char const*)>("unlink")(path);
 }
+int unlinkat(int folder, char const* path, int flags) {  // of std::filesystem::remove_all: a name inside an open folder
+  bool const ours = path[0] == '/' || folder == AT_FDCWD ? below(path) : below(folder);
+  if (ours && fails()) return -1;
+  return next<int (*)(int, char const*, int)>("unlinkat")(folder, path, flags);
+}
+int rmdir(char const* path) {
+  if (below(path) && fails()) return -1;
+  return next<int (*)(char const*)>("rmdir")(path);
+}
+int remove(char const* path) {  // the C library's own, which calls the others inside
+  if (below(path) && fails()) return -1;
+  return next<int (*)(char const*)>("remove")(path);
+}
 }
