@@ -7,12 +7,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <fstream>
+#include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string_view>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/machine.h"
 
 namespace folio {
@@ -99,8 +102,22 @@ std::string vendor_libraries() {
 }
 
 int default_threads() {
-  char const* const asked = std::getenv("OMP_NUM_THREADS");
-  return asked && *asked ? omp_get_max_threads() : std::min(omp_get_max_threads(), look_at_machine().granted_cores());
+  constexpr int kMost = 1024;
+  std::string_view const asked = [] {
+    char const* const text = std::getenv("OMP_NUM_THREADS");
+    return text ? std::string_view(text) : std::string_view();
+  }();
+  int threads = 0;  // "4", or "4,2": a list, of which the first counts
+  auto const [end, error] = std::from_chars(asked.data(), asked.data() + asked.size(), threads);
+  bool const whole = end == asked.data() + asked.size() || *end == ',';
+  if (error == std::errc{} && whole && 1 <= threads && threads <= kMost) return threads;
+  static std::once_flag said;
+  if (!asked.empty())
+    std::call_once(said, [&] {
+      say(Level::warning, fmt::format("OMP_NUM_THREADS is {}: it is passed over, for it is no number from 1 to {}",
+                                      asked.substr(0, 40), kMost));
+    });
+  return look_at_machine().granted_cores();
 }
 
 }  // namespace folio

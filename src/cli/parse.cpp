@@ -237,6 +237,8 @@ bool parse(Spec const& spec, Arguments const& arguments, std::vector<std::string
     replace(field, found->second, "--" + field.name);
     return true;
   };
+  if (char const* const value = std::getenv("FOLIO_QUIET"); value && *value)
+    set(*find(flags.fields, "quiet"), value, "FOLIO_QUIET");
   for (Field const& field : flags.fields)
     if (!find(spec.fields, field.name)) take(field);
   if (flags.quiet) set_quiet(true);

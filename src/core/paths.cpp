@@ -15,7 +15,7 @@ std::string variable(char const* name) {
 
 Path data_directory() {
   if (std::string const own = variable("FOLIO_DATA"); !own.empty()) return own;
-  if (std::string const shared = variable("XDG_DATA_HOME"); !shared.empty()) return Path(shared) / "folio";
+  if (Path const shared = variable("XDG_DATA_HOME"); shared.is_absolute()) return shared / "folio";
   std::string const home = variable("HOME");
   check(!home.empty(), Fault::missing,
         "the data directory cannot be found, since HOME is not set: set FOLIO_DATA to the folder that set-up filled");

@@ -5,6 +5,7 @@
 #include "core/json.h"
 #include "tests/support/files.h"
 #include "tests/support/program.h"
+#include "text/tokenizer.h"
 
 using namespace folio;
 using folio::test::Ended;
@@ -134,6 +135,19 @@ TEST(Environment, GivesWhatNoFlagGives) {
   EXPECT_TRUE(json.out.starts_with("{")) << json.out;
   EXPECT_FALSE(run({"doctor", "--no-json"}, {.set = {{"FOLIO_JSON", "true"}}}).out.starts_with("{"));
   expect_refusal(run({"doctor"}, {.set = {{"FOLIO_JSON", "perhaps"}}}), 2, {"FOLIO_JSON", "perhaps"});
+  ScratchFolder const folder;
+  write_file(folder / "text.txt", "abc");
+  for (auto const& f : text::make_char_tokenizer("abc")->files()) write_file(folder / f.name, f.content);
+  auto const said = [&](std::string const& quiet, std::vector<std::string> const& more = {}) {
+    std::vector<std::string> all = {"tokenize", folder / "text.txt", "--tokenizer", folder.path(),
+                                    "--out",    folder / "ids"};
+    all.insert(all.end(), more.begin(), more.end());
+    return !run(all, {.set = {{"FOLIO_QUIET", quiet}}}).err.empty();
+  };
+  EXPECT_TRUE(said(""));
+  EXPECT_FALSE(said("1"));
+  EXPECT_TRUE(said("0"));
+  EXPECT_TRUE(said("1", {"--no-quiet"}));
 }
 
 TEST(Streams, AReaderThatLeavesIsNoError) {
@@ -202,6 +216,8 @@ TEST(Info, WithoutAPathTellsWhereThingsAreKept) {
   EXPECT_EQ(parse_json(shared.out, "info")["data"], "/x/folio");
   Ended const home = run({"info", "--json"}, {.set = {{"FOLIO_DATA", ""}, {"XDG_DATA_HOME", ""}, {"HOME", "/h"}}});
   EXPECT_EQ(parse_json(home.out, "info")["data"], "/h/.local/share/folio");
+  Ended const odd = run({"info", "--json"}, {.set = {{"FOLIO_DATA", ""}, {"XDG_DATA_HOME", "here"}, {"HOME", "/h"}}});
+  EXPECT_EQ(parse_json(odd.out, "info")["data"], "/h/.local/share/folio") << "a relative path is passed over";
   expect_refusal(run({"info"}, {.set = {{"FOLIO_DATA", ""}, {"XDG_DATA_HOME", ""}, {"HOME", ""}}}), 66,
                  {"HOME", "FOLIO_DATA"});
 }
@@ -225,6 +241,31 @@ TEST(Doctor, SaysTheLevelInUseAndRefusesOneThatThereIsNot) {
   EXPECT_EQ(level_of("amx")["state"], highest == "amx" ? "ok" : "warning");
   for (std::string const verb : {"doctor", "info"})
     expect_refusal(run({verb}, {.set = {{"FOLIO_ISA", "avx9"}}}), 78, {"FOLIO_ISA=avx9", "avx512_bf16"});
+}
+
+TEST(Doctor, PassesOverANumberOfThreadsThatIsNone) {
+  ScratchFolder const folder;
+  auto const asked = [&](std::string const& threads, bool warns) {
+    Ended const told =
+        run({"doctor", "--json"}, {.set = {{"FOLIO_DATA", folder.path()}, {"OMP_NUM_THREADS", threads}}});
+    EXPECT_EQ(told.code, 0) << told.err;
+    size_t const at = told.err.find("OMP_NUM_THREADS is " + threads);
+    EXPECT_EQ(at != std::string::npos, warns) << told.err;
+    if (warns) {
+      EXPECT_EQ(told.err.find("OMP_NUM_THREADS is", at + 1), std::string::npos) << "once: " << told.err;
+    }
+    Json const report = parse_json(told.out, "doctor");
+    for (Json const& check : report["checks"])
+      if (check["name"] == "threads") return check["default"].get<int64_t>();
+    return int64_t{-1};
+  };
+  int64_t const granted = asked("", false);
+  EXPECT_GE(granted, 1);
+  EXPECT_EQ(asked("1", false), 1);
+  EXPECT_EQ(asked("3", false), 3);
+  EXPECT_EQ(asked("2,1", false), 2);
+  for (std::string const none : {"999999999999", "99999999999", "0", "-2", "1025", "four", "2x"})
+    EXPECT_EQ(asked(none, true), granted) << none;
 }
 
 TEST(Doctor, SaysWhatIsMissingAndFailsOnWhatIsBroken) {

@@ -29,7 +29,7 @@ inline std::filesystem::path plays_folder() {
   };
   std::filesystem::path base;
   if (auto data = set("FOLIO_DATA"); !data.empty()) base = data;
-  else if (auto xdg = set("XDG_DATA_HOME"); !xdg.empty()) base = std::filesystem::path(xdg) / "folio";
+  else if (auto xdg = set("XDG_DATA_HOME"); xdg.starts_with('/')) base = std::filesystem::path(xdg) / "folio";
   else base = std::filesystem::path(set("HOME")) / ".local" / "share" / "folio";
   return base / "shakespeare";
 }

@@ -33,7 +33,7 @@ def skip(sentence):
 def data_directory():
     if named := os.environ.get("FOLIO_DATA"):
         return pathlib.Path(named)
-    if shared := os.environ.get("XDG_DATA_HOME"):
+    if (shared := os.environ.get("XDG_DATA_HOME", "")).startswith("/"):
         return pathlib.Path(shared) / "folio"
     return pathlib.Path.home() / ".local/share/folio"
 
