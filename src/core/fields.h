@@ -51,9 +51,9 @@ using Fields = std::vector<Field>;
 FOLIO_API void set(Field const&, std::string_view text, std::string const& origin);
 FOLIO_API std::string text_of(Field const&);    // as set() reads it back, exactly (floats shortest round-trip)
 FOLIO_API std::string type_name(Field const&);  // for help: TEXT, N, X, a|b|c; empty for a switch
-FOLIO_API Field const* find(Fields const&, std::string_view name);
-FOLIO_API std::string environment_name(std::string_view field);
-FOLIO_API Fields joined(std::initializer_list<Fields>);  // one list behind the other
+FOLIO_API Field const* find(Fields const&, std::string_view name);  // null where there is none
+FOLIO_API std::string environment_name(std::string_view field);     // FOLIO_MIN_LR
+FOLIO_API Fields joined(std::initializer_list<Fields>);             // one list behind the other
 
 /// `version`, then key = value, a line each, with a comment, which is the help where none is given.
 FOLIO_API std::string to_toml(Fields const&, std::function<std::string(Field const&)> const& comment = {});

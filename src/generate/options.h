@@ -30,6 +30,7 @@ struct GenerateOptions {
   int64_t slide = 0;      // how many tokens a full window drops; 0: half of the context
 };
 
+/// By the names of the flags; they point into the options, which outlive them.
 FOLIO_API Fields fields(GenerateOptions&);
 /// Fault::value, naming it, where an option is not in the range that its field has (at least one new token, too).
 FOLIO_API void validate(GenerateOptions const&);

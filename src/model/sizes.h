@@ -31,6 +31,7 @@ struct ParameterCounts {
   int64_t saved_by_tying = 0;      // V·C where it is
   int64_t total() const { return token_embedding + position_embedding + attention + mlp + norms + head; }
 };
+/// Of a shape, without laying it out.
 FOLIO_API ParameterCounts count_parameters(Config const&);
 
 /// The flags that describe a model. 0, or a site's rate below 0, means "not given": the size's value, the data's

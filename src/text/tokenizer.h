@@ -41,6 +41,7 @@ class FOLIO_API Tokenizer {
 FOLIO_API std::unique_ptr<Tokenizer> load_tokenizer(std::string const& name_or_directory);
 FOLIO_API std::unique_ptr<Tokenizer> make_char_tokenizer(
     std::string_view text);  // its distinct characters, by code point
+/// Are files there that load_tokenizer would try to read?
 FOLIO_API bool has_tokenizer(Path const& directory);
 
 /// Holds back bytes that do not yet end a UTF-8 character, so that a stream never shows half of one.

@@ -26,9 +26,11 @@ struct ScheduleOptions {
   int64_t step_every = 1000;
 };
 
+/// By the names of the flags; they point into the options, which outlive them.
 FOLIO_API Fields fields(ScheduleOptions&);
 /// Throws Fault::value where the options contradict each other or the length of the run.
 FOLIO_API void validate(ScheduleOptions const&, int64_t steps);
+/// The learning rate of the step after `it` accepted ones, of `steps` in all.
 FOLIO_API double rate_at(ScheduleOptions const&, int64_t it, int64_t steps);
 
 }  // namespace folio::train

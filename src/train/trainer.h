@@ -13,6 +13,7 @@ enum class Decay {  // which tensors weight decay applies to; biases and layer n
   linear,           // linear layers and an untied head; not the embeddings, nor a head tied to them
   none,
 };
+/// Does weight decay apply to this tensor?
 FOLIO_API bool decays(Decay, model::Spec const&);
 
 struct TrainerOptions {
