@@ -91,6 +91,12 @@ struct AdamW {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, decay = 0.1;
 };
 
+/// What a device made of a sequence of ops: see Backend::replay.
+class FOLIO_API Recording {
+ public:
+  virtual ~Recording() = default;
+};
+
 class FOLIO_API Backend : public Memory {
  public:
   // Memory. upload and download take tensor.bytes() from and to the host.
@@ -160,6 +166,11 @@ class FOLIO_API Backend : public Memory {
   // then prepares w. accept = 0: writes nothing.
   void adamw(Weight const&, Tensor m, Tensor v, Tensor state, AdamW const&);
 
+  /// Runs `ops`, which must call the same ops on the same memory each time: what changes from call to call lies in
+  /// backend memory, and none of them uploads or downloads. A device that has graphs captures them into `recording`,
+  /// empty at first, and replays that, with the same bits; others, and any with an observer, call `ops`.
+  void replay(std::unique_ptr<Recording>& recording, std::function<void()> const& ops);
+
   // Observers. The model says where it is with a Scope; without an observer this costs two stores.
   void observe(Observer observer) { observer_ = std::move(observer); }
   class Scope {
@@ -187,6 +198,7 @@ class FOLIO_API Backend : public Memory {
   virtual void do_download(void* to, Tensor from) = 0;
   virtual void do_copy(Tensor, Tensor) = 0;
   virtual void do_zero(Tensor) = 0;
+  virtual void do_replay(std::unique_ptr<Recording>&, std::function<void()> const& ops);
   virtual void do_prepare(Weight const&) = 0;
   virtual void do_embed(Tensor, Tensor, Tensor, Weight const&, Weight const&) = 0;
   virtual void do_embed_backward(Tensor, Tensor, Tensor, Weight const&, Weight const&) = 0;
@@ -223,5 +235,14 @@ FOLIO_API std::unique_ptr<Backend> make_reference_backend();
 /// f32 on the processor; `threads` 0 takes default_threads() of info.h. Throws Fault::device where AVX2 or FMA is
 /// missing.
 FOLIO_API std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
+
+struct CudaOptions {
+  int device = 0;     // of those that the driver shows
+  bool tf32 = false;  // products of f32 in training read their factors rounded to 10 bits of fraction
+  bool graph = true;  // replay captures; false: every op is launched by itself, for comparison
+};
+/// f32 and bf16 on an NVIDIA GPU, by the plug-in folio-cuda.so. Throws Fault::device where the plug-in, a driver or
+/// that GPU is missing, with a sentence that says which.
+FOLIO_API std::unique_ptr<Backend> make_cuda_backend(CudaOptions const& = {});
 
 }  // namespace folio

@@ -5,19 +5,20 @@
 #include <cmath>
 
 #include "backend/backend.h"
+#include "backend/host_device.h"
 #include "core/error.h"
 
 namespace folio {
 
 inline StepState& step_state(Tensor const& t) { return *reinterpret_cast<StepState*>(t.as<unsigned char>()); }
 
-inline void begin(StepState& s, StepInput const& input) {
+FOLIO_HOST_DEVICE inline void begin(StepState& s, StepInput const& input) {
   s.input = input;
   s.attempted += 1;
   s.loss = s.norm_squared = 0;
 }
 
-inline void decide(StepState& s, DecideOptions const& o) {
+FOLIO_HOST_DEVICE inline void decide(StepState& s, DecideOptions const& o) {
   s.norm = std::sqrt(s.norm_squared) / s.loss_scale;
   bool const finite = std::isfinite(s.norm) && std::isfinite(s.loss);
   bool const spike = o.spike > 0 && s.accepted > 0 && s.norm > o.spike * s.norm_mean;
@@ -32,7 +33,7 @@ inline void decide(StepState& s, DecideOptions const& o) {
 struct BiasCorrection {  // 1/(1 − βᵗ), t = accepted steps
   double m, v;
 };
-inline BiasCorrection bias_correction(StepState const& s, AdamW const& o) {
+FOLIO_HOST_DEVICE inline BiasCorrection bias_correction(StepState const& s, AdamW const& o) {
   double const t = static_cast<double>(s.accepted);
   return {1 / (1 - std::pow(o.beta1, t)), 1 / (1 - std::pow(o.beta2, t))};
 }

@@ -16,7 +16,7 @@ namespace folio {
 
 enum class Domain : uint32_t { dropout = 1, init = 2, sampling = 3, data = 4 };
 
-inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> c, uint64_t key) {
+constexpr std::array<uint32_t, 4> philox(std::array<uint32_t, 4> c, uint64_t key) {
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
     uint64_t const a = uint64_t{0xD2511F53u} * c[0], b = uint64_t{0xCD9E8D57u} * c[2];
@@ -27,7 +27,7 @@ inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> c, uint64_t key) {
 }
 
 /// Word (index mod 4) of call (index div 4). layer and site are 0 outside dropout.
-inline uint32_t random_word(uint64_t key, Domain domain, uint32_t third, uint32_t layer, uint32_t site,
+constexpr uint32_t random_word(uint64_t key, Domain domain, uint32_t third, uint32_t layer, uint32_t site,
                             uint64_t index) {
   uint64_t const call = index / 4;
   return philox({static_cast<uint32_t>(call), static_cast<uint32_t>(call >> 32), third,
