@@ -182,7 +182,7 @@ MISTAKES = [
      "learning_test", "*WeightsComeFromTheSeedAlone/reference"),
     # the trainer
     ("src/train/trainer.cpp", "gradients are not zeroed before a step",
-     [("  backend_.zero(gradients);\n", "")], "adamw_test", PYTORCH),
+     [("    backend_.zero(parameters_.gradients.flat(wide(options_.dtype)));\n", "")], "adamw_test", PYTORCH),
     ("src/train/trainer.cpp", "every micro-batch has the first one's sequence numbers",
      [("sequences_[a]", "sequences_[0]")], "gradient_test", STEP),
     ("src/train/trainer.cpp", "every micro-batch has the first one's targets",
@@ -194,7 +194,7 @@ MISTAKES = [
     ("src/train/trainer.cpp", "biases and layer norms decay",
      [("if (!decays(options_.decay, spec)) choices.decay = 0;", "")], "adamw_test", PYTORCH),
     ("src/train/trainer.cpp", "the norm is never added up",
-     [("  backend_.add_norm(state_, gradients);\n", "")], "adamw_test", PYTORCH),
+     [("  backend_.add_norm(state_, parameters_.gradients.flat(wide(options_.dtype)));\n", "")], "adamw_test", PYTORCH),
     ("src/train/trainer.cpp", "dropout has seed 0 in every run",
      [("  state.seed = options.seed;\n", "")], "gradient_dropout_test", "*IsDrawnAnewForEachAttemptedStepAndSeed/reference"),
     # the cpu backend

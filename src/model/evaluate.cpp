@@ -11,12 +11,6 @@ namespace {
 
 constexpr int64_t kChunkLogits = int64_t{1} << 23;  // logits that exist at once: 32 MiB of f32
 
-void check_ids(std::span<int32_t const> ids, int32_t least, int64_t vocab) {
-  for (int32_t const id : ids)
-    check(least <= id && id < vocab, Fault::content,
-          "token {} in a vocabulary of {}: the data were prepared with another tokenizer", id, vocab);
-}
-
 }  // namespace
 
 double EvalResult::perplexity() const { return std::exp(loss()); }

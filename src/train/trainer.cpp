@@ -1,10 +1,19 @@
 #include "train/trainer.h"
 
 #include <cmath>
+#include <cstddef>
 
 #include "core/error.h"
 
 namespace folio::train {
+
+namespace {
+
+Tensor loss_of(Tensor state) {
+  return {DType::f64, {1}, static_cast<std::byte*>(state.data) + offsetof(StepState, loss), "loss"};
+}
+
+}  // namespace
 
 bool decays(Decay decay, model::Spec const& spec) {
   if (decay == Decay::none || !spec.matrix) return false;
@@ -33,7 +42,10 @@ void validate(TrainerOptions const& o) {
 
 }  // namespace
 
-Trainer::Trainer(Backend& backend, TrainerOptions const& options) : backend_(backend), options_(options) {
+Trainer::Trainer(Backend& backend, TrainerOptions const& options, std::unique_ptr<Communicator> communicator)
+    : backend_(backend),
+      options_(options),
+      communicator_(communicator ? std::move(communicator) : std::make_unique<Single>(backend)) {
   validate(options);
   lay_out();
   for (Arena* a : arenas()) a->allocate(backend);
@@ -82,7 +94,7 @@ void Trainer::lay_out() {
   scratch_ = scratch_memory_.take("scratch", DType::u8, {int64_t(backend_.scratch_bytes(limits))});
 }
 
-void Trainer::accumulate(data::HostBatch const& host, double rate) {
+void Trainer::upload(data::HostBatch const& host, double rate) {
   auto const A = size_t(options_.accumulate), rows = A * size_t(options_.batch * options_.length);
   check(host.tokens.size() == rows && host.targets.size() == rows && host.token_weights.size() == rows &&
             host.sequences.size() == A * size_t(options_.batch),
@@ -94,14 +106,18 @@ void Trainer::accumulate(data::HostBatch const& host, double rate) {
   check(std::isfinite(rate) && rate >= 0, Fault::value, "a learning rate of {}: expected 0 or more", rate);
   check(host.total_weight > 0, Fault::content,
         "no token of this step counts: every target is masked; check the data's loss mask");
+  model::check_ids(host.tokens, 0, options_.config.vocab);
+  model::check_ids(host.targets, -1, options_.config.vocab);
   StepInput const input{.rate = rate, .inverse_total = 1 / host.total_weight};
   backend_.upload(input_, &input);
   backend_.upload(tokens_, host.tokens.data());
   backend_.upload(targets_, host.targets.data());
   backend_.upload(token_weights_, host.token_weights.data());
   backend_.upload(sequences_, host.sequences.data());
-
   backend_.lend_scratch(scratch_);
+}
+
+void Trainer::compute_gradients() {
   backend_.begin_step(state_, input_);
   for (int64_t a = 0; a < options_.accumulate; ++a) {
     model::Batch const batch{tokens_[a], positions_, sequences_[a], {targets_[a], token_weights_[a]}};
@@ -109,14 +125,13 @@ void Trainer::accumulate(data::HostBatch const& host, double rate) {
     classifier(backend_, weights_, acts_, deltas_, batch.targets, state_, options_.classifier);
     backward(backend_, weights_, acts_, deltas_, batch, state_);
   }
+  communicator_->all_reduce(parameters_.gradients.flat(wide(options_.dtype)));
+  communicator_->all_reduce(loss_of(state_));
 }
 
-void Trainer::step(data::HostBatch const& host, double rate) {
-  Tensor const gradients = parameters_.gradients.flat(wide(options_.dtype));
-  backend_.zero(gradients);
-  accumulate(host, rate);
+void Trainer::update() {
   Backend::Scope scope(backend_, Phase::update);
-  backend_.add_norm(state_, gradients);
+  backend_.add_norm(state_, parameters_.gradients.flat(wide(options_.dtype)));
   backend_.decide_step(state_, options_.decide);
   size_t i = 0;
   for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const& spec) {
@@ -124,6 +139,20 @@ void Trainer::step(data::HostBatch const& host, double rate) {
     if (!decays(options_.decay, spec)) choices.decay = 0;
     backend_.adamw(w, moments_[i].m, moments_[i].v, state_, choices);
     ++i;
+  });
+}
+
+void Trainer::accumulate(data::HostBatch const& host, double rate) {
+  upload(host, rate);
+  compute_gradients();
+}
+
+void Trainer::step(data::HostBatch const& host, double rate) {
+  upload(host, rate);
+  backend_.replay(recording_, [&] {
+    backend_.zero(parameters_.gradients.flat(wide(options_.dtype)));
+    compute_gradients();
+    update();
   });
 }
 

@@ -1,7 +1,8 @@
 // One optimizer step of any number of micro-batches. The trainer owns the training memory, one arena a role, and knows
-// no device: a step is uploads, then nothing but ops on memory that stays in place.
+// no device: a step is uploads, then nothing but ops on memory that stays in place, so that a device may replay it.
 #pragma once
 
+#include "backend/communicator.h"
 #include "core/api.h"
 #include "data/batch.h"
 #include "model/gpt2.h"
@@ -38,11 +39,13 @@ struct Moments {
 
 class FOLIO_API Trainer {
  public:
-  /// Plans, takes the memory, initialises as GPT-2. Fault::value where an option is out of range.
-  Trainer(Backend&, TrainerOptions const&);
+  /// Plans, takes the memory, initialises as GPT-2. One of several ranks brings its communicator, and the same options.
+  /// Fault::value where an option is out of range.
+  Trainer(Backend&, TrainerOptions const&, std::unique_ptr<Communicator> = nullptr);
 
-  /// Fault::value where the batch is not of the options' shape, or the rate is negative or no number; Fault::content
-  /// where no target counts.
+  /// A rank's batch is its share of the global one: a step of all ranks is the step of one with all shares. Fault::value
+  /// where the batch is not of the options' shape, or the rate is negative or no number; Fault::content where no target
+  /// counts, or for a token that the vocabulary lacks.
   void step(data::HostBatch const&, double rate);
   void accumulate(data::HostBatch const&, double rate);  // step without zeroing gradients and without the update
 
@@ -59,9 +62,13 @@ class FOLIO_API Trainer {
 
  private:
   [[gnu::visibility("hidden")]] void lay_out();
+  [[gnu::visibility("hidden")]] void upload(data::HostBatch const&, double rate);
+  [[gnu::visibility("hidden")]] void compute_gradients();  // of what was uploaded
+  [[gnu::visibility("hidden")]] void update();
 
   Backend& backend_;
   TrainerOptions options_;
+  std::unique_ptr<Communicator> communicator_;
   model::WeightArenas parameters_;
   Arena m_{"first moments"}, v_{"second moments"}, inputs_{"inputs"}, activations_{"activations"},
       deltas_memory_{"activation gradients"}, scratch_memory_{"scratch"};
@@ -69,14 +76,15 @@ class FOLIO_API Trainer {
   std::vector<Moments> moments_;
   model::Acts acts_;
   model::Deltas deltas_;
-  Tensor tokens_;         // (A, B, T) i32
-  Tensor targets_;        // (A, B, T) i32
-  Tensor token_weights_;  // (A, B, T) f32
-  Tensor sequences_;      // (A, B) i64
-  Tensor positions_;      // (B, T) i32
-  Tensor state_;          // (sizeof StepState) u8
-  Tensor input_;          // (sizeof StepInput) u8
-  Tensor scratch_;        // (scratch_bytes) u8
+  Tensor tokens_;                         // (A, B, T) i32
+  Tensor targets_;                        // (A, B, T) i32
+  Tensor token_weights_;                  // (A, B, T) f32
+  Tensor sequences_;                      // (A, B) i64
+  Tensor positions_;                      // (B, T) i32
+  Tensor state_;                          // (sizeof StepState) u8
+  Tensor input_;                          // (sizeof StepInput) u8
+  Tensor scratch_;                        // (scratch_bytes) u8
+  std::unique_ptr<Recording> recording_;  // of step's ops
 };
 
 }  // namespace folio::train

@@ -1,0 +1,183 @@
+// Several ranks take the step of one: each has a share of the global batch, gradients and loss are summed, and losses,
+// norms and weights are those of one rank with all of it, with dropout, masked targets and micro-batches.
+#include "tests/support/ranks.h"
+#include "backend/plugin.h"
+#include "tests/support/kinds.h"
+#include "tests/support/training.h"
+
+namespace folio::test {
+namespace {
+
+constexpr int64_t kSteps = 20, kAccumulate = 2, kSequences = 4, kLength = 19, kVocab = 67;
+
+train::TrainerOptions options(DType dtype, int ranks) {
+  return {.config = {.layers = 2,
+                     .heads = 3,
+                     .channels = 24,
+                     .vocab = kVocab,
+                     .context = kLength,
+                     .bias = true,
+                     .tied = true,
+                     .dropout = {0.1, 0.2, 0.3, 0.15}},
+          .dtype = dtype,
+          .batch = kSequences / ranks,
+          .accumulate = kAccumulate,
+          .length = kLength,
+          .chunk = 11,
+          .seed = 5,
+          .decay = {},
+          .adamw = {},
+          .decide = {.clip = 0.5},
+          .classifier = {}};
+}
+
+struct Ran {
+  std::vector<double> losses, norms;
+  State state;
+};
+
+Ran steps(Backend& backend, DType dtype, std::unique_ptr<Communicator> communicator) {
+  int const rank = communicator->rank(), ranks = communicator->size();
+  train::Trainer t(backend, options(dtype, ranks), std::move(communicator));
+  Ran ran;
+  for (unsigned step = 0; step < kSteps; ++step) {
+    t.step(share(batch(kAccumulate * kSequences, kLength, kVocab, step), kAccumulate, rank, ranks), 3e-3);
+    ran.losses.push_back(t.state().loss);
+    ran.norms.push_back(t.state().norm);
+  }
+  ran.state = read_state(backend, t);
+  return ran;
+}
+
+using Backends = std::vector<std::unique_ptr<Backend>>;
+
+std::vector<Ran> all_ranks(Backends const& backends, DType dtype,
+                           std::vector<std::unique_ptr<Communicator>> communicators) {
+  std::vector<Ran> ran(backends.size());
+  on_ranks(int(backends.size()),
+           [&](int r) { ran[size_t(r)] = steps(*backends[size_t(r)], dtype, std::move(communicators[size_t(r)])); });
+  return ran;
+}
+
+void expect_one_run(std::vector<Ran> const& ranks, Ran const& alone, double bound) {
+  for (Ran const& r : ranks) {
+    EXPECT_LE(worst_error(r.losses, alone.losses, 0), bound);
+    EXPECT_LE(worst_error(r.norms, alone.norms, 0), 10 * bound);
+    EXPECT_LE(tensor_error(r.state.w, alone.state.w), 10 * bound);
+    EXPECT_TRUE(r.losses == ranks[0].losses) << "ranks disagree";
+    EXPECT_TRUE(r.state.w == ranks[0].state.w) << "ranks disagree";
+  }
+}
+
+class Ranks : public testing::TestWithParam<Kind> {};
+
+TEST_P(Ranks, TakeTheStepsOfOne) {
+  auto const one = GetParam().make();
+  Ran const alone = steps(*one, GetParam().dtype, std::make_unique<Single>(*one));
+  for (int const ranks : {2, 4}) {
+    Backends backends;
+    for (int r = 0; r < ranks; ++r) backends.push_back(GetParam().make());
+    expect_one_run(all_ranks(backends, GetParam().dtype, together(ranks)), alone,
+                   GetParam().dtype == DType::f64 ? 1e-11 : 1e-5);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, Ranks, testing::Values(kReference, kCpu), kind_name);
+
+TEST(CudaRanks, TwoGpusTakeTheStepsOfOneAndAgree) {
+  if (cuda_status().gpus.size() < 2) GTEST_SKIP() << "two GPUs are needed; there are " << cuda_status().gpus.size();
+  auto const one = make_cuda_backend({.device = 0});
+  Ran const alone = steps(*one, DType::f32, std::make_unique<Single>(*one));
+  Backends backends;
+  for (int r = 0; r < 2; ++r) backends.push_back(make_cuda_backend({.device = r}));
+  std::vector<Backend*> const pointers{backends[0].get(), backends[1].get()};
+  expect_one_run(all_ranks(backends, DType::f32, make_nccl(pointers)), alone, 1e-5);
+  auto const communicators = make_nccl(pointers);
+  on_ranks(2, [&](int r) {
+    EXPECT_TRUE(communicators[size_t(r)]->agree(r == 1));
+    EXPECT_FALSE(communicators[size_t(r)]->agree(false));
+    communicators[size_t(r)]->barrier();
+  });
+}
+
+// Every collective, between ranks that hold rank + 1 in all elements but for those that a collective gives.
+void every_collective(Backend& backend, Communicator& c) {
+  auto const tensor = [&](int64_t n, double value) {
+    Tensor const t{DType::f64, {n}, backend.acquire(size_t(n) * 8), "t"};
+    backend.upload(t, std::vector<double>(size_t(n), value).data());
+    return t;
+  };
+  double const own = c.rank() + 1, all = c.size() * (c.size() + 1) / 2.0;
+  Tensor const whole = tensor(3 * c.size(), own), part = tensor(3, 0), from_last = tensor(5, own);
+  c.all_reduce(whole);
+  EXPECT_EQ(host<double>(backend, whole), std::vector<double>(size_t(3 * c.size()), all));
+  c.reduce_scatter(part, whole);
+  EXPECT_EQ(host<double>(backend, part), std::vector<double>(3, all * c.size()));
+  backend.upload(part, std::vector<double>(3, own).data());
+  c.all_gather(whole, part);
+  std::vector<double> const gathered = host<double>(backend, whole);
+  for (int r = 0; r < c.size(); ++r) EXPECT_EQ(gathered[size_t(3 * r + 2)], r + 1);
+  c.broadcast(from_last, c.size() - 1);
+  EXPECT_EQ(host<double>(backend, from_last), std::vector<double>(5, c.size()));
+  c.barrier();
+  EXPECT_EQ(c.agree(c.rank() == 0), true);
+  EXPECT_EQ(c.agree(false), false);
+  for (Tensor const& t : {whole, part, from_last}) backend.release(t.data);
+}
+
+TEST(Communicators, DoEveryCollectiveAlone) {
+  auto const backend = kReference.make();
+  Single single(*backend);
+  every_collective(*backend, single);
+}
+
+TEST(Communicators, DoEveryCollectiveTogether) {
+  auto const communicators = together(3);
+  on_ranks(3, [&](int r) { every_collective(*kReference.make(), *communicators[size_t(r)]); });
+}
+
+TEST(CudaRanks, DoEveryCollective) {
+  if (cuda_status().gpus.size() < 2) GTEST_SKIP() << "two GPUs are needed; there are " << cuda_status().gpus.size();
+  Backends backends;
+  for (int r = 0; r < 2; ++r) backends.push_back(make_cuda_backend({.device = r}));
+  auto const communicators = make_nccl(std::vector<Backend*>{backends[0].get(), backends[1].get()});
+  on_ranks(2, [&](int r) { every_collective(*backends[size_t(r)], *communicators[size_t(r)]); });
+}
+
+TEST(Communicators, ARankThatLeavesEndsTheWaitOfTheOthers) {
+  auto const communicators = together(2);
+  try {
+    on_ranks(2, [&](int r) { r == 0 ? communicators[0]->barrier() : communicators[1]->abort(); });
+    FAIL() << "the barrier was passed";
+  } catch (Error const& e) {
+    EXPECT_EQ(e.fault, Fault::failed);
+  }
+}
+
+TEST(Communicators, RefuseWhatTheyCannotSumOrShare) {
+  auto const backend = kReference.make();
+  Single c(*backend);
+  EXPECT_THROW(c.all_reduce({DType::i32, {3}, nullptr, "ids"}), Error);
+  EXPECT_THROW(c.all_gather({DType::f32, {3}, nullptr, "whole"}, {DType::f32, {2}, nullptr, "part"}), Error);
+  EXPECT_THROW(c.broadcast({DType::f32, {3}, nullptr, "t"}, 1), Error);
+}
+
+TEST(TrainerStep, ATokenThatTheVocabularyLacksIsRefusedBeforeItIsUploaded) {
+  auto const backend = kReference.make();
+  train::Trainer t(*backend, options(DType::f64, 1));
+  for (bool const target : {false, true}) {
+    data::HostBatch b = batch(kAccumulate * kSequences, kLength, kVocab);
+    (target ? b.targets : b.tokens)[7] = kVocab;
+    try {
+      t.step(b, 1e-3);
+      FAIL() << "accepted";
+    } catch (Error const& e) {
+      EXPECT_EQ(e.fault, Fault::content);
+      EXPECT_NE(std::string(e.what()).find("token 67 in a vocabulary of 67"), std::string::npos) << e.what();
+    }
+    EXPECT_EQ(t.state().attempted, 0);
+  }
+}
+
+}  // namespace
+}  // namespace folio::test
