@@ -41,6 +41,7 @@ Fields fields(BenchOptions& o) {
        shape},
       {"max-new-tokens", &o.new_tokens, "decode: tokens to write", {.min = 2}, shape},
       {"dropout", &o.dropout, "train: at all four sites", {.min = 0, .max = 1, .below_max = true}, shape},
+      {"profile", &o.profile, "train: one more step, op by op: the share and the time of each", {}, shape},
       {"repeat", &o.repeat, "counted repetitions, after one that is not; medians are shown", {.min = 1}, shape},
   };
   return joined({own, o.backend.fields()});
@@ -84,7 +85,7 @@ int bench(Arguments const& arguments) {
                       "tokens one by one. tokenize: encode, decode, train. ops: each op. limits: what the "
                       "processor can do.",
                   .example =
-                      "folio bench train --size 124M --batch 4 --context 256\n"
+                      "folio bench train --size 124M --batch 4 --context 256 --profile\n"
                       "folio bench decode --batch 8 --json\nfolio bench limits",
                   .positionals = {{"WORKLOAD", &names, "train, decode, tokenize, ops, limits", 1, 5, known}},
                   .fields = joined({fields(o), {{"json", &json, "print JSON", {}, "Output"}}})};

@@ -12,7 +12,7 @@ namespace folio::cli {
 struct BenchRow {
   std::string name;                        // "linear 1024 × 768 × 3072"
   double value = 0;                        // in `unit`, by the median time
-  std::string unit;                        // tok/s, GFLOP/s, GB/s, MB/s
+  std::string unit;                        // tok/s, GFLOP/s, GB/s, MB/s, %
   double seconds = 0;                      // median of one repetition
   std::optional<double> limit_share = {};  // value over what this machine was measured to be able to do
 };
@@ -23,6 +23,7 @@ struct BenchOptions {
   int64_t batch = 4, prompt = 128, new_tokens = 64;
   int64_t repeat = 5;  // counted repetitions, after one that is not
   double dropout = 0;
+  bool profile = false;  // of a training step, by op
   BackendChoice backend;
 };
 

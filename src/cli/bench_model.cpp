@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "cli/bench.h"
+#include "cli/op_times.h"
 #include "core/error.h"
 #include "generate/engine.h"
 #include "model/sizes.h"
@@ -73,8 +74,15 @@ std::vector<BenchRow> bench_train(BenchOptions const& o) {
   model::ParameterCounts const n = model::count_parameters(c);
   double const matrices = double(n.attention + n.mlp) + double(c.vocab) * double(c.channels);
   double const flop = double(rows) * (6 * matrices + 12 * double(c.layers) * double(c.channels) * double(c.context));
-  return {{"train " + describe(o, c), double(rows) / seconds, "tok/s", seconds},
-          {"train " + describe(o, c) + ", 6N + 12LCT", flop / seconds / 1e9, "GFLOP/s", seconds}};
+  std::vector<BenchRow> out = {{"train " + describe(o, c), double(rows) / seconds, "tok/s", seconds},
+                               {"train " + describe(o, c) + ", 6N + 12LCT", flop / seconds / 1e9, "GFLOP/s", seconds}};
+  if (o.profile) {
+    OpTimes times(*backend, trainer.acts().losses);
+    times.begin();
+    trainer.step(batch, 6e-4);
+    std::ranges::copy(times.rows(), std::back_inserter(out));
+  }
+  return out;
 }
 
 std::vector<BenchRow> bench_decode(BenchOptions const& o) {
