@@ -1,0 +1,85 @@
+// A step that a device captured and replays has the bits of one that is run op by op: an observer makes every op run by
+// itself, so runs with one from the start, with one in the middle, and without are compared, over steps whose rate,
+// data and dropout words change.
+#include "tests/support/kinds.h"
+#include "tests/support/training.h"
+
+namespace folio::test {
+namespace {
+
+constexpr int64_t kSteps = 20, kVocab = 67, kLength = 19;
+
+train::TrainerOptions options(DType dtype) {
+  return {.config = {.layers = 2,
+                     .heads = 3,
+                     .channels = 24,
+                     .vocab = kVocab,
+                     .context = kLength,
+                     .bias = true,
+                     .tied = true,
+                     .dropout = {0.1, 0.2, 0.3, 0.15}},
+          .dtype = dtype,
+          .batch = 2,
+          .accumulate = 2,
+          .length = kLength,
+          .chunk = 11,
+          .seed = 5,
+          .decay = {},
+          .adamw = {},
+          .decide = {.clip = 0.5},
+          .classifier = {.label_smoothing = 0.1}};
+}
+
+struct Ran {
+  std::vector<double> losses;
+  State state;
+  int64_t accepted = 0, ops = 0;
+};
+
+Ran run(Backend& backend, DType dtype, int64_t observe_from, int64_t observe_to) {
+  train::Trainer t(backend, options(dtype));
+  randomise(backend, t.weights(), 0.3);
+  Ran ran;
+  for (int64_t step = 0; step < kSteps; ++step) {
+    bool const observed = observe_from <= step && step < observe_to;
+    backend.observe(observed ? Observer([&](Event const&) { ++ran.ops; }) : Observer{});
+    data::HostBatch b = batch(4, kLength, kVocab, unsigned(step));
+    if (step == 9) b.token_weights[4] = NAN;  // a step that is refused
+    t.step(b, 1e-2 / double(step + 1));
+    if (step != 9) ran.losses.push_back(t.state().loss);
+  }
+  backend.observe({});
+  ran.state = read_state(backend, t);
+  ran.accepted = t.state().accepted;
+  return ran;
+}
+
+void expect_same_bits(Ran const& a, Ran const& b) {
+  EXPECT_TRUE(a.losses == b.losses);
+  EXPECT_TRUE(a.state.g == b.state.g);
+  EXPECT_TRUE(a.state.w == b.state.w);
+  EXPECT_TRUE(a.state.m == b.state.m);
+  EXPECT_TRUE(a.state.v == b.state.v);
+}
+
+class Replay : public testing::TestWithParam<Kind> {};
+
+TEST_P(Replay, HasTheBitsOfOpsRunOneByOne) {
+  auto const backend = GetParam().make();
+  DType const dtype = GetParam().dtype;
+  Ran const replayed = run(*backend, dtype, 0, 0), again = run(*backend, dtype, 0, 0),
+            observed = run(*backend, dtype, 0, kSteps), partly = run(*backend, dtype, 6, 13);
+  ASSERT_TRUE(std::isfinite(replayed.losses.back()));
+  EXPECT_LT(replayed.losses.back(), replayed.losses.front());
+  EXPECT_EQ(replayed.accepted, kSteps - 1);
+  EXPECT_EQ(replayed.ops, 0);
+  EXPECT_GT(partly.ops, 7 * 50);
+  expect_same_bits(again, replayed);
+  expect_same_bits(observed, replayed);
+  expect_same_bits(partly, replayed);
+}
+
+INSTANTIATE_TEST_SUITE_P(, Replay, testing::Values(kReference, kCpu, kCpuBf16), kind_name);
+
+}  // namespace
+}  // namespace folio::test
