@@ -1,7 +1,6 @@
 // Attention over tiles of 64 queries × 64 keys × 64 channels of a head in shared memory; a head of more channels is
 // taken in chunks of 64, and each block gives one chunk of its outputs. A softmax is summed as its keys come (Dao et
-// al. 2022, alg. 1). A block is 16 × 16 threads with 4 × 4 elements each. Sums are f32 whatever the activations are
-// stored as, and taken in one order.
+// al. 2022, alg. 1). Sums are f32 whatever the activations are stored as, and taken in one order.
 #include "backend/cuda/attention.cuh"
 
 #include "backend/cuda/cuda.h"
@@ -11,26 +10,26 @@ namespace {
 
 // Which tile, head and chunk a block has. The tiles that see most come first, so that the last blocks are short ones.
 struct Block {
-  int64_t chunk, head, b, h, rank;
+  int chunk, head, b, h, rank;
   __device__ explicit Block(AttentionSizes const& z)
-      : chunk(blockIdx.x % z.chunks),
-        head(blockIdx.x / z.chunks % z.heads),
+      : chunk(int(blockIdx.x) % z.chunks),
+        head(int(blockIdx.x) / z.chunks % z.heads),
         b(head / z.H),
         h(head % z.H),
-        rank(blockIdx.x / z.chunks / z.heads) {}
+        rank(int(blockIdx.x) / z.chunks / z.heads) {}
 };
 
 // Where the parts of a head lie in qkv (B, T, 3, H, D) and y (B, T, H, D), from token t and channel 64·chunk on.
 template <class S>
-__device__ S* part_of(S* qkv, AttentionSizes const& z, Block const& at, int part, int64_t t, int64_t chunk) {
-  return qkv + ((at.b * z.T + t) * 3 + part) * z.C + at.h * z.D + chunk * kTile;
+__device__ S* part_of(S* qkv, AttentionSizes const& z, Block const& at, int part, int t, int chunk) {
+  return qkv + ((int64_t(at.b) * z.T + t) * 3 + part) * z.C + at.h * z.D + chunk * kTile;
 }
 template <class S>
-__device__ S* row_of(S* y, AttentionSizes const& z, Block const& at, int64_t t, int64_t chunk) {
-  return y + (at.b * z.T + t) * z.C + at.h * z.D + chunk * kTile;
+__device__ S* row_of(S* y, AttentionSizes const& z, Block const& at, int t, int chunk) {
+  return y + (int64_t(at.b) * z.T + t) * z.C + at.h * z.D + chunk * kTile;
 }
-__device__ uint64_t first_dropped(AttentionSizes const& z, DropoutKey const& key, Block const& at, int64_t query,
-                                  int64_t first_key) {
+__device__ uint64_t first_dropped(AttentionSizes const& z, DropoutKey const& key, Block const& at, int query,
+                                  int first_key) {
   return uint64_t(((key.sequences[at.b] * z.H + at.h) * z.T + query) * z.T + first_key);
 }
 
@@ -41,14 +40,15 @@ __global__ __launch_bounds__(kAttentionThreads, 3) void attend(S* y, float* lse,
   float4 *const q = shared, *const k = q + kTileFours, *const v = k + kTileFours, *const p = v + kTileFours;
   Block const at(z);
   Place const me;
-  int64_t const first = (z.tiles - 1 - at.rank) * kTile;
+  int const first = (z.tiles - 1 - at.rank) * kTile;
   DropoutCounter const counter = drops ? counter_of(key) : DropoutCounter{};
-  float sums[4] = {}, top[4], out[4][4] = {};
+  float sums[kRows] = {}, top[kRows];
+  Sums out = {};
   for (float& x : top) x = -INFINITY;
 
-  for (int64_t from = 0; from <= first; from += kTile) {
-    float s[4][4] = {};
-    for (int64_t c = 0; c < z.chunks; ++c) {
+  for (int from = 0; from <= first; from += kTile) {
+    Sums s = {};
+    for (int c = 0; c < z.chunks; ++c) {
       __syncthreads();  // the tiles before these have been read
       if (from == 0 || z.chunks > 1)
         load_tile(q, part_of(qkv, z, at, 0, first, c), 3 * z.C, z.T - first, z.D - c * kTile);
@@ -58,12 +58,12 @@ __global__ __launch_bounds__(kAttentionThreads, 3) void attend(S* y, float* lse,
       add_products(s, q, k, me);
     }
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      int64_t const query = first + 4 * me.y + i;
+    for (int i = 0; i < kRows; ++i) {
+      int const query = first + me.row(i);
       float most = top[i], part = 0;
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        s[i][j] = from + 4 * me.x + j <= query ? s[i][j] * z.scale : -INFINITY;
+        s[i][j] = from + me.column(j) <= query ? s[i][j] * z.scale : -INFINITY;
         most = fmaxf(most, s[i][j]);
       }
       most = half_warp_max(most);
@@ -82,14 +82,14 @@ __global__ __launch_bounds__(kAttentionThreads, 3) void attend(S* y, float* lse,
   }
 
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    int64_t const query = first + 4 * me.y + i;
+  for (int i = 0; i < kRows; ++i) {
+    int const query = first + me.row(i);
     if (query >= z.T) break;
     float const share = 1 / sums[i];
     store_four(row_of(y, z, at, query, at.chunk) + 4 * me.x,
                {out[i][0] * share, out[i][1] * share, out[i][2] * share, out[i][3] * share},
                z.D - at.chunk * kTile - 4 * me.x);
-    if (at.chunk == 0 && me.x == 0) lse[at.head * z.T + query] = top[i] + logf(sums[i]);
+    if (at.chunk == 0 && me.x == 0) lse[int64_t(at.head) * z.T + query] = top[i] + logf(sums[i]);
   }
 }
 
@@ -113,9 +113,9 @@ struct Tiles {
   S const *qkv, *dy;
 };
 template <class S>
-__device__ void load_chunk(Tiles<S> const& t, AttentionSizes const& z, Block const& at, int64_t chunk, int64_t queries,
-                           int64_t keys, bool load_queries, bool load_keys) {
-  int64_t const width = z.D - chunk * kTile;
+__device__ void load_chunk(Tiles<S> const& t, AttentionSizes const& z, Block const& at, int chunk, int queries,
+                           int keys, bool load_queries, bool load_keys) {
+  int const width = z.D - chunk * kTile;
   if (load_queries) {
     load_tile(t.q, part_of(t.qkv, z, at, 0, queries, chunk), 3 * z.C, z.T - queries, width);
     load_tile(t.g, row_of(t.dy, z, at, queries, chunk), z.C, z.T - queries, width);
@@ -136,32 +136,33 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void attend_backward_queries(
   float4* const ds = shared + 4 * kTileFours;
   Block const at(z);
   Place const me;
-  int64_t const first = (z.tiles - 1 - at.rank) * kTile;
+  int const first = (z.tiles - 1 - at.rank) * kTile;
   DropoutCounter const counter = drops ? counter_of(key) : DropoutCounter{};
-  float dq[4][4] = {}, of_lse[4], delta[4];
+  float of_lse[kRows], delta[kRows];
+  Sums dq = {};
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    int64_t const query = min(first + 4 * me.y + i, z.T - 1);
-    of_lse[i] = lse[at.head * z.T + query], delta[i] = deltas[at.head * z.T + query];
+  for (int i = 0; i < kRows; ++i) {
+    int64_t const row = int64_t(at.head) * z.T + min(first + me.row(i), z.T - 1);
+    of_lse[i] = lse[row], delta[i] = deltas[row];
   }
-  for (int64_t from = 0; from <= first; from += kTile) {
-    float s[4][4] = {}, dp[4][4] = {};
-    for (int64_t c = 1; c <= z.chunks; ++c) {
+  for (int from = 0; from <= first; from += kTile) {
+    Sums s = {}, dp = {};
+    for (int c = 1; c <= z.chunks; ++c) {
       __syncthreads();
       load_chunk(tiles, z, at, (at.chunk + c) % z.chunks, first, from, from == 0 || z.chunks > 1, true);
       __syncthreads();
       add_products(s, tiles.q, tiles.k, me), add_products(dp, tiles.g, tiles.v, me);
     }
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      int64_t const query = first + 4 * me.y + i;
+    for (int i = 0; i < kRows; ++i) {
+      int const query = first + me.row(i);
       if constexpr (drops) {
         float4 const f = dropout_factors(key, counter, first_dropped(z, key, at, query, from + 4 * me.x));
         dp[i][0] *= f.x, dp[i][1] *= f.y, dp[i][2] *= f.z, dp[i][3] *= f.w;
       }
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        bool const seen = from + 4 * me.x + j <= query && query < z.T;
+        bool const seen = from + me.column(j) <= query && query < z.T;
         s[i][j] = seen ? expf(s[i][j] * z.scale - of_lse[i]) * (dp[i][j] - delta[i]) * z.scale : 0;
       }
     }
@@ -170,8 +171,8 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void attend_backward_queries(
     add_weighted(dq, ds, tiles.k, me);
   }
 #pragma unroll
-  for (int i = 0; i < 4; ++i)
-    if (int64_t const query = first + 4 * me.y + i; query < z.T)
+  for (int i = 0; i < kRows; ++i)
+    if (int const query = first + me.row(i); query < z.T)
       store_four(part_of(dqkv, z, at, 0, query, at.chunk) + 4 * me.x, {dq[i][0], dq[i][1], dq[i][2], dq[i][3]},
                  z.D - at.chunk * kTile - 4 * me.x);
 }
@@ -186,12 +187,12 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void attend_backward_keys(S* 
   float4* const weights = shared + 4 * kTileFours;
   Block const at(z);
   Place const me;
-  int64_t const first = at.rank * kTile;
+  int const first = at.rank * kTile;
   DropoutCounter const counter = drops ? counter_of(key) : DropoutCounter{};
-  float dk[4][4] = {}, dv[4][4] = {};
-  for (int64_t from = first; from < z.T; from += kTile) {
-    float p[4][4] = {}, ds[4][4] = {};
-    for (int64_t c = 1; c <= z.chunks; ++c) {
+  Sums dk = {}, dv = {};
+  for (int from = first; from < z.T; from += kTile) {
+    Sums p = {}, ds = {};
+    for (int c = 1; c <= z.chunks; ++c) {
       __syncthreads();
       load_chunk(tiles, z, at, (at.chunk + c) % z.chunks, from, first, true, from == first || z.chunks > 1);
       __syncthreads();
@@ -199,16 +200,19 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void attend_backward_keys(S* 
     }
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      int64_t const query = from + 4 * me.x + j, known = at.head * z.T + min(query, z.T - 1);
+      int const query = from + me.column(j);
+      int64_t const known = int64_t(at.head) * z.T + min(query, z.T - 1);
       float const of_lse = lse[known], delta = deltas[known];
-      float f[4] = {1, 1, 1, 1};
-      if constexpr (drops) {
-        float4 const g = dropout_factors(key, counter, first_dropped(z, key, at, query, first + 4 * me.y));
-        f[0] = g.x, f[1] = g.y, f[2] = g.z, f[3] = g.w;
+      float f[kRows];
+#pragma unroll
+      for (int i = 0; i < kRows; i += 4) {
+        float4 g = {1, 1, 1, 1};
+        if constexpr (drops) g = dropout_factors(key, counter, first_dropped(z, key, at, query, first + me.row(i)));
+        f[i] = g.x, f[i + 1] = g.y, f[i + 2] = g.z, f[i + 3] = g.w;
       }
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        bool const seen = first + 4 * me.y + i <= query && query < z.T;
+      for (int i = 0; i < kRows; ++i) {
+        bool const seen = first + me.row(i) <= query && query < z.T;
         float const weight = seen ? expf(p[i][j] * z.scale - of_lse) : 0;
         ds[i][j] = weight * (f[i] * ds[i][j] - delta) * z.scale, p[i][j] = weight * f[i];
       }
@@ -222,9 +226,9 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void attend_backward_keys(S* 
     add_weighted(dk, weights, tiles.q, me);
   }
 #pragma unroll
-  for (int i = 0; i < 4; ++i)
-    if (int64_t const t = first + 4 * me.y + i; t < z.T) {
-      int64_t const width = z.D - at.chunk * kTile - 4 * me.x;
+  for (int i = 0; i < kRows; ++i)
+    if (int const t = first + me.row(i); t < z.T) {
+      int const width = z.D - at.chunk * kTile - 4 * me.x;
       store_four(part_of(dqkv, z, at, 1, t, at.chunk) + 4 * me.x, {dk[i][0], dk[i][1], dk[i][2], dk[i][3]}, width);
       store_four(part_of(dqkv, z, at, 2, t, at.chunk) + 4 * me.x, {dv[i][0], dv[i][1], dv[i][2], dv[i][3]}, width);
     }
@@ -232,7 +236,17 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void attend_backward_keys(S* 
 
 AttentionSizes sizes_of(Tensor y, Tensor lse) {
   int64_t const B = lse.shape[0], H = lse.shape[1], T = lse.shape[2], C = y.shape[2], D = C / H;
-  return {T, C, H, D, B * H, parts_of(T, kTile), parts_of(D, kTile), float(1 / std::sqrt(double(D)))};
+  int64_t const tiles = parts_of(T, kTile), chunks = parts_of(D, kTile);
+  check(3 * C <= INT32_MAX && B * H * tiles * chunks <= INT32_MAX, "attention: {} heads of {} are too many", B * H,
+        y.shape);
+  return {.T = int(T),
+          .C = int(C),
+          .H = int(H),
+          .D = int(D),
+          .heads = int(B * H),
+          .tiles = int(tiles),
+          .chunks = int(chunks),
+          .scale = float(1 / std::sqrt(double(D)))};
 }
 
 // A kernel over all tiles, heads and chunks, with so many tiles in shared memory.
@@ -261,9 +275,9 @@ void Cuda::do_attention(Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout
 
 void Cuda::do_attention_backward(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
   AttentionSizes const z = sizes_of(y, lse);
-  float* const deltas = room("attention_backward").take<float>(z.heads * z.T);
+  float* const deltas = room("attention_backward").take<float>(lse.size());
   with_storage(y.dtype, [&]<class S> {
-    delta_kernel<S><<<unsigned(parts_of(z.heads * z.T, kAttentionThreads / kWarp)), kAttentionThreads, 0, stream()>>>(
+    delta_kernel<S><<<unsigned(parts_of(lse.size(), kAttentionThreads / kWarp)), kAttentionThreads, 0, stream()>>>(
         deltas, dy.as<S>(), y.as<S>(), z);
     launched("attention_backward: {}");
     bool const drops = dropout.rate != 0;
