@@ -4,7 +4,7 @@
 //
 // Same bits: a sum is taken in an order that sizes alone decide, never by atomic additions; products of training are
 // cublasLt's, whose algorithm is chosen once for each shape by its own fixed order, products of inference are our own
-// (product in linear.cu), in which an element is one chain over K whatever the number of rows.
+// (product.h), in which an element is summed over K in one order whatever the number of rows.
 //
 // The host cannot read what lies on the device: an id out of range gives NaN where a value is read by it, adds
 // nothing where a gradient is written, and touches no other memory.
@@ -18,16 +18,21 @@
 namespace folio::cuda {
 
 inline constexpr int kWarp = 32;
+inline constexpr int kNormParts = 512;  // partial sums of add_norm
 
 inline int64_t parts_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 inline int64_t round_up(int64_t n, int64_t to) { return parts_of(n, to) * to; }
 
 class Room {  // what is left of scratch; copies hand out the same memory again
  public:
-  Room(char const* op, Tensor scratch) : op_(op), scratch_(scratch) {}
+  static constexpr int64_t kAlign = 256;  // which cublasLt asks of its workspace
+  Room(char const* op, Tensor scratch)
+      : op_(op), scratch_(scratch), used_(-int64_t(reinterpret_cast<uintptr_t>(scratch.data) % kAlign)) {
+    if (used_ < 0) used_ += kAlign;
+  }
   template <class T>
-  T* take(int64_t n) {  // 256-byte aligned
-    int64_t const bytes = round_up(n * int64_t(sizeof(T)), 256), at = used_;
+  T* take(int64_t n) {
+    int64_t const bytes = round_up(n * int64_t(sizeof(T)), kAlign), at = used_;
     used_ += bytes;
     check(used_ <= scratch_.size() && scratch_.data,
           "{}: {} bytes of scratch needed, {} lent: plan with Limits of this call", op_, used_, scratch_.size());
@@ -38,7 +43,7 @@ class Room {  // what is left of scratch; copies hand out the same memory again
  private:
   char const* op_;
   Tensor scratch_;
-  int64_t used_ = 0;
+  int64_t used_;  // at first what lies before an aligned address
 };
 
 /// f.operator()<S>() for the type that d is stored as.
@@ -100,6 +105,22 @@ class Cuda final : public Backend {
   void do_adamw(Weight const&, Tensor, Tensor, Tensor, AdamW const&) override;
 
   Room room(char const* op) const { return {op, scratch_}; }
+  /// Products::multiply on our stream; the workspace comes out of `room`, whose copy is dropped.
+  template <class C>
+  void multiply(C* c, int64_t leading_c, bool add, Matrix a, Matrix b, float const* bias, int64_t M, int64_t N,
+                int64_t K, Room room) {
+    products_.multiply(stream(), c, dtype_of<C>, leading_c, add, a, b, bias, M, N, K,
+                       {room.take<std::byte>(Products::kWorkspace), Products::kWorkspace});
+  }
+  template <class S>
+  void linear_in(Tensor y, Tensor x, Affine const&);
+  template <class S>
+  void linear_backward_in(Tensor dx, Tensor dy, Tensor x, Affine const&);
+  template <class S>
+  void logits(float* z, int64_t leading, S const* x, Weight const&, int64_t rows, Room);
+  template <class S>
+  void classify(Tensor losses, Tensor dx, Tensor x, Weight const&, Targets const&, Tensor state,
+                ClassifierOptions const&);
   /// What is multiplied: the master, or its rounded copy.
   template <class S>
   S* factor(Weight const& w) const {
@@ -115,6 +136,7 @@ class Cuda final : public Backend {
   Stream stream_;
   Staging staging_;    // uploads pass through it
   Products products_;  // cublasLt
+  DeviceMemory sums_;  // of add_norm, which is called without scratch too
 };
 
 }  // namespace folio::cuda

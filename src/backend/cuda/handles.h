@@ -31,6 +31,7 @@ using Stream = Handle<cudaStream_t, cudaStreamDestroy>;
 using CudaEvent = Handle<cudaEvent_t, cudaEventDestroy>;
 using Graph = Handle<cudaGraph_t, cudaGraphDestroy>;
 using GraphExec = Handle<cudaGraphExec_t, cudaGraphExecDestroy>;
+using DeviceMemory = Handle<void*, cudaFree>;
 using PinnedMemory = Handle<void*, cudaFreeHost>;
 using BlasHandle = Handle<cublasLtHandle_t, cublasLtDestroy>;
 using BlasMatmul = Handle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;

@@ -79,7 +79,9 @@ Cuda::Cuda(CudaOptions const& options)
       poison_(std::getenv("FOLIO_POISON_MEMORY") != nullptr),
       stream_((use(), made<Stream>([](cudaStream_t* p) { return cudaStreamCreateWithFlags(p, cudaStreamNonBlocking); },
                                    "a CUDA stream: {}"))),
-      products_(options.tf32) {}
+      products_(options.tf32),
+      sums_(made<DeviceMemory>([](void** p) { return cudaMalloc(p, kNormParts * sizeof(double)); }, "GPU memory: {}")) {
+}
 
 Cuda::~Cuda() { (void)cudaSetDevice(options_.device); }
 
@@ -127,8 +129,8 @@ void Cuda::do_replay(std::unique_ptr<Recording>& recording, std::function<void()
 size_t Cuda::scratch_bytes(Limits const& l) const {
   check(l.dtype == DType::f32 || l.dtype == DType::bf16, Fault::value,
         "the cuda backend computes in f32 and bf16, not {}", name_of(l.dtype));
-  return size_t(std::max({scratch_of_embedding(l), scratch_of_norm(l), scratch_of_linear(l), scratch_of_attention(l),
-                          scratch_of_classifier(l), scratch_of_optimizer(l)}));
+  return size_t(Room::kAlign + std::max({scratch_of_embedding(l), scratch_of_norm(l), scratch_of_linear(l),
+                                         scratch_of_attention(l), scratch_of_classifier(l), scratch_of_optimizer(l)}));
 }
 
 }  // namespace folio::cuda

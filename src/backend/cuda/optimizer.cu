@@ -1,0 +1,82 @@
+// The step, through StepState alone.
+#include "backend/cuda/cuda.h"
+#include "backend/cuda/device.cuh"
+#include "backend/host.h"
+
+namespace folio::cuda {
+namespace {
+
+constexpr int kThreads = 512;
+static_assert(kNormParts == kThreads);  // add_parts adds one of them a thread
+
+__global__ void begin_one(StepState* s, StepInput const* input) { begin(*s, *input); }
+__global__ void decide_one(StepState* s, DecideOptions o) { decide(*s, o); }
+
+__global__ void __launch_bounds__(kThreads) sum_squares(double* parts, float const* grad, int64_t n) {
+  __shared__ double shared[kWarp];
+  double sum = 0;
+#pragma unroll 4
+  for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x; i < n; i += int64_t(kNormParts) * kThreads)
+    sum += double(grad[i]) * double(grad[i]);
+  sum = block_sum(sum, shared);
+  if (threadIdx.x == 0) parts[blockIdx.x] = sum;
+}
+__global__ void __launch_bounds__(kThreads) add_parts(StepState* s, double const* parts) {
+  __shared__ double shared[kWarp];
+  double const sum = block_sum(parts[threadIdx.x], shared);
+  if (threadIdx.x == 0) s->norm_squared += sum;
+}
+
+__global__ void __launch_bounds__(kThreads)
+    update(float* w, bf16* rounded, float* m, float* v, float const* grad, int64_t n, StepState const* state, AdamW o) {
+  if (!state->accept) return;
+  __shared__ BiasCorrection correction;
+  if (threadIdx.x == 0) correction = bias_correction(*state, o);
+  __syncthreads();
+  float const m_scale = float(correction.m), v_scale = float(correction.v), factor = float(state->grad_factor),
+              rate = float(state->input.rate), beta1 = float(o.beta1), beta2 = float(o.beta2),
+              rest1 = float(1 - o.beta1), rest2 = float(1 - o.beta2), epsilon = float(o.epsilon),
+              decay = float(o.decay);
+  for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x; i < n; i += int64_t(gridDim.x) * kThreads) {
+    float const g = grad[i] * factor, old = w[i];
+    float const first = fmaf(beta1, m[i], rest1 * g), second = fmaf(beta2, v[i], rest2 * g * g);
+    float const step = first * m_scale / (sqrtf(second * v_scale) + epsilon);
+    float const moved = fmaf(-rate, fmaf(decay, old, step), old);
+    m[i] = first, v[i] = second, w[i] = moved;
+    if (rounded) store(rounded[i], moved);
+  }
+}
+
+StepState* on_device(Tensor const& state) { return reinterpret_cast<StepState*>(state.as<unsigned char>()); }
+
+}  // namespace
+
+int64_t scratch_of_optimizer(Limits const&) { return 0; }
+
+void Cuda::do_begin_step(Tensor state, Tensor input) {
+  begin_one<<<1, 1, 0, stream()>>>(on_device(state), reinterpret_cast<StepInput const*>(input.as<unsigned char>()));
+  launched("begin_step: {}");
+}
+
+void Cuda::do_add_norm(Tensor state, Tensor grad) {
+  double* const parts = static_cast<double*>(sums_.get());
+  sum_squares<<<kNormParts, kThreads, 0, stream()>>>(parts, grad.as<float>(), grad.size());
+  add_parts<<<1, kThreads, 0, stream()>>>(on_device(state), parts);
+  launched("add_norm: {}");
+}
+
+void Cuda::do_decide_step(Tensor state, DecideOptions const& o) {
+  decide_one<<<1, 1, 0, stream()>>>(on_device(state), o);
+  launched("decide_step: {}");
+}
+
+void Cuda::do_adamw(Weight const& w, Tensor m, Tensor v, Tensor state, AdamW const& o) {
+  int64_t const n = w.master.size();
+  if (n == 0) return;
+  unsigned const blocks = unsigned(std::min<int64_t>(parts_of(n, kThreads), 2048));
+  update<<<blocks, kThreads, 0, stream()>>>(w.master.as<float>(), w.compute.empty() ? nullptr : factor<bf16>(w),
+                                            m.as<float>(), v.as<float>(), w.grad.as<float>(), n, on_device(state), o);
+  launched("adamw: {}");
+}
+
+}  // namespace folio::cuda
