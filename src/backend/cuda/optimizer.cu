@@ -7,7 +7,7 @@ namespace folio::cuda {
 namespace {
 
 constexpr int kThreads = 512;
-static_assert(kNormParts == kThreads);  // add_parts adds one of them a thread
+static_assert(kNormParts <= kThreads);  // add_parts: one a thread
 
 __global__ void begin_one(StepState* s, StepInput const* input) { begin(*s, *input); }
 __global__ void decide_one(StepState* s, DecideOptions o) { decide(*s, o); }
@@ -16,14 +16,14 @@ __global__ void __launch_bounds__(kThreads) sum_squares(double* parts, float con
   __shared__ double shared[kWarp];
   double sum = 0;
 #pragma unroll 4
-  for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x; i < n; i += int64_t(kNormParts) * kThreads)
+  for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x; i < n; i += int64_t(gridDim.x) * kThreads)
     sum += double(grad[i]) * double(grad[i]);
   sum = block_sum(sum, shared);
   if (threadIdx.x == 0) parts[blockIdx.x] = sum;
 }
-__global__ void __launch_bounds__(kThreads) add_parts(StepState* s, double const* parts) {
+__global__ void __launch_bounds__(kThreads) add_parts(StepState* s, double const* parts, int count) {
   __shared__ double shared[kWarp];
-  double const sum = block_sum(parts[threadIdx.x], shared);
+  double const sum = block_sum(threadIdx.x < unsigned(count) ? parts[threadIdx.x] : 0.0, shared);
   if (threadIdx.x == 0) s->norm_squared += sum;
 }
 
@@ -60,8 +60,9 @@ void Cuda::do_begin_step(Tensor state, Tensor input) {
 
 void Cuda::do_add_norm(Tensor state, Tensor grad) {
   double* const parts = static_cast<double*>(sums_.get());
-  sum_squares<<<kNormParts, kThreads, 0, stream()>>>(parts, grad.as<float>(), grad.size());
-  add_parts<<<1, kThreads, 0, stream()>>>(on_device(state), parts);
+  int const count = int(std::clamp<int64_t>(parts_of(grad.size(), kThreads), 1, kNormParts));
+  sum_squares<<<unsigned(count), kThreads, 0, stream()>>>(parts, grad.as<float>(), grad.size());
+  add_parts<<<1, kThreads, 0, stream()>>>(on_device(state), parts, count);
   launched("add_norm: {}");
 }
 
