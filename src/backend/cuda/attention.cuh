@@ -40,12 +40,17 @@ __device__ inline float half_warp_max(float x) {
 /// The `rows` × `columns` elements at x, whose rows are `leading` apart, as far as the tile reaches; else zeros.
 template <class S>
 __device__ void load_tile(float4* tile, S const* x, int64_t leading, int rows, int columns) {
-#pragma unroll 2
-  for (int at = int(threadIdx.x); at < kTileFours; at += kAttentionThreads) {
-    int const row = at / kFours, four = at % kFours;
-    bool const there = row < rows && 4 * four < columns;
-    tile[place_of(row, four)] =
-        there ? load_four(x + row * leading + 4 * four, columns - 4 * four) : float4{0, 0, 0, 0};
+  constexpr int kStep = kAttentionThreads / kFours;
+  int const first = int(threadIdx.x) / kFours, four = int(threadIdx.x) % kFours, count = columns - 4 * four;
+  x += first * leading + 4 * four;
+  if (count >= 4 && leading % 4 == 0 && aligned_four(x)) {
+#pragma unroll 4
+    for (int n = 0; n < kTile; n += kStep)
+      tile[place_of(first + n, four)] = first + n < rows ? load_aligned_four(x + n * leading) : float4{0, 0, 0, 0};
+  } else {
+#pragma unroll 1
+    for (int n = 0; n < kTile; n += kStep)
+      tile[place_of(first + n, four)] = load_four(x + n * leading, first + n < rows ? count : 0);
   }
 }
 

@@ -9,22 +9,26 @@ struct alignas(8) Fourbf16 {
   bf16 at[4];
 };
 
-/// The first `count` elements at p, which may be more than 4; zeros for those that are not there.
-__device__ inline float4 load_four(float const* p, int64_t count) {
-  if (count >= 4 && reinterpret_cast<uintptr_t>(p) % sizeof(float4) == 0) return *reinterpret_cast<float4 const*>(p);
-  return {count > 0 ? p[0] : 0, count > 1 ? p[1] : 0, count > 2 ? p[2] : 0, count > 3 ? p[3] : 0};
+template <class S>
+__device__ bool aligned_four(S const* p) {
+  return reinterpret_cast<uintptr_t>(p) % (4 * sizeof(S)) == 0;
 }
-__device__ inline float4 load_four(bf16 const* p, int64_t count) {
-  if (count >= 4 && reinterpret_cast<uintptr_t>(p) % sizeof(Fourbf16) == 0) {
-    Fourbf16 const v = *reinterpret_cast<Fourbf16 const*>(p);
-    return {widen(v.at[0]), widen(v.at[1]), widen(v.at[2]), widen(v.at[3])};
-  }
+__device__ inline float4 load_aligned_four(float const* p) { return *reinterpret_cast<float4 const*>(p); }
+__device__ inline float4 load_aligned_four(bf16 const* p) {
+  Fourbf16 const v = *reinterpret_cast<Fourbf16 const*>(p);
+  return {widen(v.at[0]), widen(v.at[1]), widen(v.at[2]), widen(v.at[3])};
+}
+
+/// The first `count` elements at p, which may be more than 4; zeros for those that are not there.
+template <class S>
+__device__ float4 load_four(S const* p, int64_t count) {
+  if (count >= 4 && aligned_four(p)) return load_aligned_four(p);
   return {count > 0 ? widen(p[0]) : 0, count > 1 ? widen(p[1]) : 0, count > 2 ? widen(p[2]) : 0,
           count > 3 ? widen(p[3]) : 0};
 }
 
 __device__ inline void store_four(float* p, float4 v, int64_t count) {
-  if (count >= 4 && reinterpret_cast<uintptr_t>(p) % sizeof(float4) == 0) {
+  if (count >= 4 && aligned_four(p)) {
     *reinterpret_cast<float4*>(p) = v;
     return;
   }
@@ -36,7 +40,7 @@ __device__ inline void store_four(float* p, float4 v, int64_t count) {
 __device__ inline void store_four(bf16* p, float4 v, int64_t count) {
   Fourbf16 narrow;
   store(narrow.at[0], v.x), store(narrow.at[1], v.y), store(narrow.at[2], v.z), store(narrow.at[3], v.w);
-  if (count >= 4 && reinterpret_cast<uintptr_t>(p) % sizeof(Fourbf16) == 0) {
+  if (count >= 4 && aligned_four(p)) {
     *reinterpret_cast<Fourbf16*>(p) = narrow;
     return;
   }

@@ -96,6 +96,7 @@ __global__ void add_norm_sums_kernel(float* gain, float* bias, float const* sums
   int64_t const c = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (c >= C) return;
   float of_gain = 0, of_bias = 0;
+#pragma unroll 16
   for (int64_t part = 0; part < kParts; ++part)
     of_gain += sums[2 * part * C + c], of_bias += sums[(2 * part + 1) * C + c];
   gain[c] += of_gain;
