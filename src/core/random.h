@@ -28,7 +28,7 @@ constexpr std::array<uint32_t, 4> philox(std::array<uint32_t, 4> c, uint64_t key
 
 /// Word (index mod 4) of call (index div 4). layer and site are 0 outside dropout.
 constexpr uint32_t random_word(uint64_t key, Domain domain, uint32_t third, uint32_t layer, uint32_t site,
-                            uint64_t index) {
+                               uint64_t index) {
   uint64_t const call = index / 4;
   return philox({static_cast<uint32_t>(call), static_cast<uint32_t>(call >> 32), third,
                  static_cast<uint32_t>(domain) << 24 | layer << 8 | site},
