@@ -32,7 +32,7 @@ add_library(folio_dependencies INTERFACE)
 target_include_directories(folio_dependencies SYSTEM INTERFACE
   ${libtomlplusplus-dev_INCLUDE} ${libxxhash-dev_INCLUDE} ${libdnnl-dev_INCLUDE})
 target_link_libraries(folio_dependencies INTERFACE spdlog::spdlog nlohmann_json::nlohmann_json
-  ${libdnnl-dev_LIBRARY} ${libxxhash-dev_LIBRARY} OpenSSL::Crypto Threads::Threads)
+  ${libdnnl-dev_LIBRARY} ${libxxhash-dev_LIBRARY} OpenSSL::Crypto Threads::Threads ${CMAKE_DL_LIBS})
 
 add_library(folio_cli_dependencies INTERFACE)
 target_link_libraries(folio_cli_dependencies INTERFACE CLI11::CLI11)

@@ -1,6 +1,5 @@
 # libfolio.so, and what `cmake --install` copies: the program, the library with its headers and its CMake package, manual
 # pages and completions. The tree may be moved as a whole afterwards.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 include(cmake/public_headers.cmake)
 

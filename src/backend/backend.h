@@ -97,8 +97,14 @@ class FOLIO_API Recording {
   virtual ~Recording() = default;
 };
 
+struct MemoryOfDevice {
+  size_t free = 0, total = 0;  // bytes
+};
+
 class FOLIO_API Backend : public Memory {
  public:
+  /// Of a device whose memory is its own; total 0: tensors lie in the process, where the host may read them.
+  virtual MemoryOfDevice device_memory() const { return {}; }
   // Memory. upload and download take tensor.bytes() from and to the host.
   void upload(Tensor to, void const* from);
   void download(void* to, Tensor from);

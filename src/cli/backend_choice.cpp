@@ -1,6 +1,7 @@
 #include "cli/backend_choice.h"
 
 #include "backend/info.h"
+#include "backend/plugin.h"
 #include "cli/version.h"
 #include "core/error.h"
 
@@ -9,10 +10,14 @@ namespace folio::cli {
 Fields BackendChoice::fields() {
   char const* group = "Machine";
   return {
-      {"device", &device, "where to compute", {.choices = {"cpu", "reference"}}, group},
+      {"device",
+       &device,
+       "where to compute; cuda: the first NVIDIA GPU, cuda:N: that of number N",
+       {.choices = {"cpu", "cuda", "cuda:N", "reference"}},
+       group},
       {"dtype",
        &dtype,
-       "type to compute in; auto: bf16 where the processor multiplies it, else f32",
+       "type to compute in; auto: bf16 where the device multiplies it, else f32",
        {.choices = {"auto", "f32", "bf16"}},
        group},
       {"threads",
@@ -20,11 +25,28 @@ Fields BackendChoice::fields() {
        "processor threads; 0: every core that the process may keep busy",
        {.min = 0, .max = 1024},
        group},
+      {"tf32",
+       &tf32,
+       "on a GPU in f32: products of training read their factors rounded to TF32, faster and less exact",
+       {},
+       group},
+      {"graph",
+       &graph,
+       "on a GPU: a step of training is recorded and launched whole; the bits are the same",
+       {},
+       group},
   };
+}
+
+CudaOptions BackendChoice::cuda() const {
+  size_t const colon = device.find(':');
+  int const number = colon == device.npos ? 0 : std::stoi(device.substr(colon + 1));
+  return {.device = number, .tf32 = tf32, .graph = graph};
 }
 
 std::unique_ptr<Backend> BackendChoice::make() const {
   (void)compute_type();
+  if (on_gpu()) return make_cuda_backend(cuda());
   return device == "reference" ? make_reference_backend() : make_cpu_backend(static_cast<int>(threads));
 }
 
@@ -32,25 +54,50 @@ DType BackendChoice::compute_type() const {
   bool const reference = device == "reference";
   check(!(reference && dtype == "bf16"), Fault::value,
         "--dtype bf16: the reference device has no bf16, it is what bf16 is compared with; give f32, or --device cpu");
-  bool const native = !reference && level_in_use() >= CpuLevel::avx512_bf16;
+  check(!tf32 || (on_gpu() && dtype != "bf16"), Fault::value,
+        "--tf32 with --device {} and --dtype {}: it is how a GPU multiplies f32; give --device cuda --dtype f32, or "
+        "--no-tf32",
+        device, dtype);
+  // Every GPU that folio computes on multiplies bf16; what was asked to be TF32 is f32.
+  bool const native = on_gpu() ? !tf32 : !reference && level_in_use() >= CpuLevel::avx512_bf16;
   return dtype == "bf16" || (dtype == "auto" && native) ? DType::bf16 : DType::f32;
+}
+
+std::string BackendChoice::device_text() const {
+  if (on_gpu()) return fmt::format("{} (cuda:{})", cuda_gpu(cuda().device).name, cuda().device);
+  return device == "cpu" ? name_of(level_in_use()) : device;
+}
+
+std::string BackendChoice::type_text() const {
+  return fmt::format("{}{}", name_of(compute_type()), tf32 ? " (TF32)" : "");
 }
 
 std::string BackendChoice::description() const {
   DType const d = compute_type();
-  char const* more = d != DType::bf16                          ? ""
-                     : level_in_use() >= CpuLevel::avx512_bf16 ? ", weights kept and sums in f32"
-                                                               : ": stored so, multiplied in f32";
-  return fmt::format("{} on {}{}", name_of(d), device == "cpu" ? name_of(level_in_use()) : device, more);
+  bool const native = on_gpu() || level_in_use() >= CpuLevel::avx512_bf16;
+  char const* more = tf32               ? ", products in TF32"
+                     : d != DType::bf16 ? ""
+                     : native           ? ", weights kept and sums in f32"
+                                        : ": stored so, multiplied in f32";
+  return fmt::format("{} on {}{}", name_of(d), device_text(), more);
 }
 
 std::map<std::string, std::string> what_bits_depend_on(BackendChoice const& choice) {
-  return {{"build", version_line()},
-          {"device", choice.device},
-          {"dtype", name_of(choice.compute_type())},
-          {"instruction set", choice.device == "cpu" ? name_of(level_in_use()) : "none"},
-          {"threads", std::to_string(choice.threads > 0 ? int(choice.threads) : default_threads())},
-          {"libraries", vendor_libraries()}};
+  std::map<std::string, std::string> what = {{"build", version_line()}, {"dtype", name_of(choice.compute_type())}};
+  if (choice.on_gpu()) {  // the number of the GPU, and whether a step is a graph, change no bit
+    CudaStatus const& s = cuda_status();
+    std::string const device = choice.device_text();
+    what["device"] = "cuda, " + device.substr(0, device.rfind(" ("));
+    what["libraries"] = fmt::format("cublasLt {}, driver {}", s.cublaslt,
+                                    s.driver_release.empty() ? cuda_version_text(s.driver) : s.driver_release);
+    what["tf32"] = choice.tf32 ? "on" : "off";
+    return what;
+  }
+  what["device"] = choice.device;
+  what["instruction set"] = choice.device == "cpu" ? name_of(level_in_use()) : "none";
+  what["threads"] = std::to_string(choice.threads > 0 ? int(choice.threads) : default_threads());
+  what["libraries"] = vendor_libraries();
+  return what;
 }
 
 }  // namespace folio::cli

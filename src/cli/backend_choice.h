@@ -1,4 +1,4 @@
-// --device, --dtype and --threads: the same on every verb that computes.
+// --device, --dtype, --threads and the choices of a GPU: the same on every verb that computes.
 #pragma once
 
 #include <map>
@@ -13,13 +13,21 @@ struct BackendChoice {
   std::string device = "cpu";
   std::string dtype = "auto";
   int64_t threads = 0;
+  bool tf32 = false, graph = true;
 
   Fields fields();
   std::unique_ptr<Backend> make() const;  // Fault::device where it is not to be had
-  /// What is computed in: auto is bf16 where the processor multiplies it, else f32. Fault::value for a type that the
-  /// device does not compute in.
+  /// What is computed in: auto is bf16 where the processor, or the GPU, multiplies it, else f32. Fault::value for a
+  /// type that the device does not compute in, and for choices that contradict each other.
   DType compute_type() const;
-  std::string description() const;  // "bf16 on avx512_bf16, weights kept and sums in f32"
+  std::string description()
+      const;                      // "bf16 on avx512_bf16, weights kept and sums in f32", "f32 on NVIDIA H200 (cuda:0)"
+  std::string type_text() const;  // "bf16", "f32 (TF32)"
+  std::string device_text() const;  // "avx512_bf16", "NVIDIA H200 (cuda:0)"; Fault::device where it is not to be had
+  bool on_gpu() const { return device.starts_with("cuda"); }
+
+ private:
+  CudaOptions cuda() const;
 };
 
 /// What equal bits depend on: build, device, instruction set, threads, libraries.

@@ -100,13 +100,15 @@ int bench(Arguments const& arguments) {
                 {"processor", processor().model},
                 {"instruction_sets", processor().levels_text()},
                 {"level", name_of(level_in_use())},
+                {"device", o.backend.device_text()},
                 {"threads", o.backend.threads > 0 ? o.backend.threads : default_threads()},
                 {"libraries", vendor_libraries()},
                 {"rows", as_json(rows)}},
                2) +
           "\n");
   } else {
-    print(fmt::format("{}, level {}\n", processor().model, name_of(level_in_use())) + as_table(rows));
+    std::string const gpu = o.backend.on_gpu() ? o.backend.device_text() + "; " : "";
+    print(fmt::format("{}{}, level {}\n", gpu, processor().model, name_of(level_in_use())) + as_table(rows));
   }
   return 0;
 }

@@ -17,7 +17,7 @@ namespace folio::cli {
 namespace {
 
 struct MachineLimits {
-  double flops, bytes;  // a second; operations on what the products take
+  double flops = 0, bytes = 0;  // a second; operations on what the products take; 0: not known
 };
 
 struct Kit {  // the tensors of one block and the head, laid out once
@@ -134,7 +134,9 @@ void Kit::fill(Tensor t) {
 
 class Table {
  public:
-  Table(MachineLimits limits, int64_t repeat) : limits_(limits), repeat_(repeat) {}
+  /// `wait` returns when the device has done what was asked of it.
+  Table(MachineLimits limits, int64_t repeat, std::function<void()> wait)
+      : limits_(limits), repeat_(repeat), wait_(std::move(wait)) {}
   void products(std::string const& name, double flop, std::function<void()> const& f) {
     add(name, flop, "GFLOP/s", limits_.flops, f);
   }
@@ -149,15 +151,17 @@ class Table {
     for (int64_t i = 0; i <= repeat_; ++i) {
       auto const begin = std::chrono::steady_clock::now();
       f();
+      wait_();
       if (i > 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
     }
     std::ranges::sort(seconds);
     double const s = seconds[seconds.size() / 2];
-    rows.push_back(
-        {.name = name, .value = amount / s / 1e9, .unit = unit, .seconds = s, .limit_share = amount / s / limit});
+    rows.push_back({.name = name, .value = amount / s / 1e9, .unit = unit, .seconds = s});
+    if (limit > 0) rows.back().limit_share = amount / s / limit;
   }
   MachineLimits limits_;
   int64_t repeat_;
+  std::function<void()> wait_;
 };
 
 double bytes_of(std::initializer_list<Tensor> tensors) {
@@ -240,6 +244,8 @@ void measure_rest(Table& table, Kit& k) {
 }  // namespace
 
 std::vector<BenchRow> bench_limits(BenchOptions const& o) {
+  check(!o.backend.on_gpu(), Fault::value, "--device {}: limits measures the processor; leave the flag away",
+        o.backend.device);
   int const threads = int(o.backend.threads);
   MatrixPeak const peak = measure_matrix_peak(threads);
   double const bandwidth = measure_read_bandwidth(threads);
@@ -258,11 +264,14 @@ std::vector<BenchRow> bench_ops(BenchOptions const& o) {
   int const threads = int(o.backend.threads);
   auto const backend = o.backend.make();
   DType const dtype = o.backend.compute_type();
-  MatrixPeak const peak = measure_matrix_peak(threads);
-  MachineLimits const limits{dtype == DType::bf16 && peak.bf16 > 0 ? peak.bf16 : peak.f32,
-                             measure_read_bandwidth(threads)};
+  MachineLimits limits;  // of the processor; a GPU's are not measured
+  if (!o.backend.on_gpu()) {
+    MatrixPeak const peak = measure_matrix_peak(threads);
+    limits = {dtype == DType::bf16 && peak.bf16 > 0 ? peak.bf16 : peak.f32, measure_read_bandwidth(threads)};
+  }
   Kit kit(*backend, dtype, shape.config(), o.batch);
-  Table table(limits, o.repeat);
+  StepState state;
+  Table table(limits, o.repeat, [&] { backend->download(&state, kit.state); });
   measure_products(table, kit), measure_attention(table, kit), measure_rest(table, kit);
   return table.rows;
 }

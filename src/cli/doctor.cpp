@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "backend/info.h"
+#include "backend/plugin.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -141,6 +142,51 @@ void data(Findings& out) {
   out.push_back(plays(folder));
 }
 
+void cuda(Findings& out) {
+  CudaStatus const& s = cuda_status();
+  if (s.plugin.empty()) {
+    out.push_back({State::ok, "CUDA", "not built in: the CPU does all", {{"built_in", false}}});
+    return;
+  }
+  auto const version = [](int v) { return v > 0 ? Json(cuda_version_text(v)) : Json(); };
+  auto const text = [](std::string const& t) { return t.empty() ? Json() : Json(t); };
+  Json const values = {{"built_in", true},
+                       {"usable", s.trouble.empty()},
+                       {"plugin", s.plugin},
+                       {"runtime", version(s.runtime)},
+                       {"driver_cuda", version(s.driver)},
+                       {"driver", text(s.driver_release)},
+                       {"cublaslt", text(s.cublaslt)},
+                       {"nccl", text(s.nccl)},
+                       {"gpus", s.gpus.size()}};
+  std::string words = s.plugin;
+  if (s.runtime > 0)
+    words += fmt::format("; runtime {}, cublasLt {}, {}", cuda_version_text(s.runtime), s.cublaslt,
+                         s.nccl.empty() ? "no NCCL (libnccl.so.2): one GPU at a time" : s.nccl);
+  if (s.driver > 0)
+    words += fmt::format("; driver {}for CUDA {}", s.driver_release.empty() ? "" : s.driver_release + " ",
+                         cuda_version_text(s.driver));
+  if (!s.trouble.empty()) words += (words.empty() ? "" : ": ") + s.trouble;
+  out.push_back({s.trouble.empty() ? State::ok : State::warning, "CUDA", words, values});
+  for (size_t i = 0; i < s.gpus.size(); ++i) {
+    CudaGpu const& g = s.gpus[i];
+    std::string state;
+    Json gpu = {
+        {"name_of_gpu", g.name}, {"bytes", g.memory}, {"compute_capability", fmt::format("{}.{}", g.major, g.minor)}};
+    try {
+      uint64_t const free = cuda_free_memory(int(i));
+      state = format_bytes(double(free)) + " free";
+      gpu["free"] = free;
+    } catch (Error const& e) {  // taken by another, or broken
+      state = e.what();
+    }
+    out.push_back({gpu.contains("free") ? State::ok : State::warning, fmt::format("cuda:{}", i),
+                   fmt::format("{}, {}, {}; compute capability {}.{}", g.name, format_bytes(double(g.memory)), state,
+                               g.major, g.minor),
+                   gpu});
+  }
+}
+
 Findings look() {
   Findings out;
   Machine const machine = look_at_machine();
@@ -148,7 +194,7 @@ Findings look() {
   cores(out, machine);
   memory(out, machine);
   out.push_back({State::ok, "libraries", vendor_libraries()});
-  out.push_back({State::ok, "CUDA", "not built in: the CPU does all", {{"built_in", false}}});
+  cuda(out);
   data(out);
   return out;
 }
@@ -180,7 +226,7 @@ int doctor(Arguments const& arguments) {
   Spec const spec{.name = "doctor",
                   .summary = "what this machine offers, and what is missing",
                   .details =
-                      "Cores, memory, instruction sets, threads, and whether the data that set-up places are "
+                      "Cores, memory, instruction sets, threads, GPUs, and whether the data that set-up places are "
                       "whole. Exit code 1 where something that folio needs is broken; a warning [!] is none.",
                   .example = "folio doctor\nfolio doctor --json",
                   .fields = {{"json", &json, "print one JSON object"}}};

@@ -20,7 +20,9 @@ Flag flag_of(Field const& field) {
           .repeats = std::holds_alternative<std::vector<std::string>*>(field.value)};
 }
 
-bool is_word(std::string const& alternative) { return alternative.find_first_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ…") != 0; }
+bool is_word(std::string const& alternative) {
+  return alternative.find_first_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ…") != 0 && !alternative.ends_with(":N");
+}
 
 }  // namespace
 

@@ -36,6 +36,8 @@ int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcom
                  {"loss", state.step_state.loss},
                  {"seconds", state.seconds},
                  {"memory", {{"planned", memory.total()}, {"peak", int64_t(train::peak_memory())}}}};
+    if (memory.device.total > 0)
+      json["memory"]["on_device"] = {{"planned", memory.of_roles()}, {"of", memory.device.total}};
     if (state.best) json["best"] = {{"step", state.best->step}, {"val", state.best->val}};
     print(dump(json, 2) + "\n");
   } else {
@@ -91,7 +93,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   auto const made = what_bits_depend_on(c.backend);
   train::Loop loop({*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made});
   TrainScreen screen(c.run.steps);
-  train::MemoryPlan const memory = train::memory_plan(trainer, loop.evaluation_bytes(), memory_before);
+  train::MemoryPlan const memory = train::memory_plan(*backend, trainer, loop.evaluation_bytes(), memory_before);
   say(opening_lines(config, c.run, c.backend.description(), loop.tokens_in_epoch(), memory));
   if (opened.resumes) {
     loop.resume(train::load_newest(opened.directory, *backend, trainer));

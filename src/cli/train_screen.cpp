@@ -65,7 +65,15 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, st
   std::string roles;
   for (train::MemoryRole const& role : memory.roles)
     roles += fmt::format("{} {} {}", roles.empty() ? ":" : ",", role.name, format_bytes(double(role.bytes)));
-  out += line("memory", fmt::format("{}{}", format_bytes(double(memory.total())), roles));
+  std::string const process = fmt::format("{} {}", memory.process.name, format_bytes(double(memory.process.bytes)));
+  if (memory.device.total == 0) {
+    out += line("memory", fmt::format("{}{}, {}", format_bytes(double(memory.total())), roles, process));
+  } else {
+    out += line("memory",
+                fmt::format("on the GPU {}{}; {} of its {} stay free", format_bytes(double(memory.of_roles())), roles,
+                            format_bytes(double(memory.device.free)), format_bytes(double(memory.device.total))));
+    out += line("", "in the process " + process);
+  }
   out.pop_back();  // say() ends the line
   return out;
 }

@@ -151,6 +151,7 @@ OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
   settle_rates(c, given);
   validate(c.run);
   c.backend.dtype = name_of(c.backend.compute_type());  // a resumed run computes as it was begun, wherever it goes on
+  (void)c.backend.device_text();                        // refused before a text is prepared where it is not there
   check(!c.data.empty(), Fault::usage, "what to train on? Give --data with a text or prepared data");
   Kind const kind = what_is(c.data);
   check(kind != Kind::missing, Fault::missing, "--data {} does not exist", c.data);

@@ -38,10 +38,20 @@ void keep_to(Range const& range, T value, std::string const& origin) {
   check(ok, Fault::value, "{}: {} is out of range: expected {}", origin, value, allowed(range));
 }
 
+bool is_choice(std::string_view choice, std::string_view value) {
+  if (!choice.ends_with(":N")) return value == choice;
+  choice.remove_suffix(1);
+  if (!value.starts_with(choice)) return false;
+  value.remove_prefix(choice.size());
+  return !value.empty() && value.size() <= 4 && value.find_first_not_of("0123456789") == value.npos;
+}
+
 void keep_to(Range const& range, std::string const& value, std::string const& origin) {
-  if (range.choices.empty() || std::ranges::find(range.choices, value) != range.choices.end()) return;
-  std::string const near = nearest(value, range.choices);
-  fail(Fault::value, "{}: \"{}\" is none of {}{}", origin, shown(value), fmt::join(range.choices, ", "),
+  auto const& choices = range.choices;
+  if (choices.empty() || std::ranges::any_of(choices, [&](auto const& c) { return is_choice(c, value); })) return;
+  std::string near = nearest(value, choices);
+  if (near.ends_with('N')) near.back() = '0';
+  fail(Fault::value, "{}: \"{}\" is none of {}{}", origin, shown(value), fmt::join(choices, ", "),
        near.empty() ? "" : fmt::format("; did you mean {}?", near));
 }
 

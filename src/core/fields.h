@@ -29,7 +29,7 @@ struct Range {  // what a readable value must keep to; checked by set() with Fau
   double max = std::numeric_limits<double>::infinity();
   bool below_max = false;                 // max itself is refused (a dropout rate is below 1)
   bool above_min = false;                 // min itself is refused (a temperature is above 0)
-  std::vector<std::string> choices = {};  // of a text; empty: any
+  std::vector<std::string> choices = {};  // of a text; empty: any. "cuda:N" stands for any whole number N
   std::string form = "";                  // for help: FILE, gpt2|char|DIR; empty: by the type
   bool by_flag_only = false;              // the variable of its name means something else
 };

@@ -15,18 +15,19 @@ size_t besides(size_t arenas) { return (size_t{8} << 20) + std::min(size_t{32} <
 
 }  // namespace
 
-size_t MemoryPlan::total() const {
+size_t MemoryPlan::of_roles() const {
   size_t sum = 0;
   for (MemoryRole const& role : roles) sum += role.bytes;
   return sum;
 }
+size_t MemoryPlan::total() const { return process.bytes + (device.total ? 0 : of_roles()); }
 
 size_t memory_before() {
   ::malloc_trim(0);
   return size_t(resident_memory());
 }
 
-MemoryPlan memory_plan(Trainer& trainer, size_t evaluation, size_t before) {
+MemoryPlan memory_plan(Backend const& backend, Trainer& trainer, size_t evaluation, size_t before) {
   MemoryPlan plan;
   auto const add = [&](std::string const& name, size_t bytes) {
     if (bytes == 0) return;
@@ -38,7 +39,10 @@ MemoryPlan memory_plan(Trainer& trainer, size_t evaluation, size_t before) {
     add(moments ? "optimizer state" : a->role(), a->bytes());
   }
   add("evaluation", evaluation);
-  add("program and libraries", before + besides(plan.total()));
+  plan.device = backend.device_memory();
+  // On a device nothing planned is resident, and what its driver holds of the process was not there before.
+  size_t const there = plan.device.total ? memory_before() : before;
+  plan.process = {"program and libraries", there + besides(plan.of_roles())};
   return plan;
 }
 

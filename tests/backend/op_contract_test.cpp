@@ -87,6 +87,7 @@ TEST_P(OpContract, AttentionKeepsItsShapes) {
   refuses("H a divisor of C", [&] { b.attention(y, wide_t({2, 3, 3}), qkv, {}); });
   refuses("in [0, 1)", [&] { b.attention(y, lse, qkv, {.rate = 1.0, .sequences = {}, .state = {}}); });
   refuses("attention_backward:", [&] { b.attention_backward(t({2, 3, 8}), y, y, lse, qkv, {}); });
+  if (b.device_memory().total > 0) return;  // what follows the host reads from memory
   Tensor const rows = t({1, 2, 8}), packed = t({1, 2, 24}), pool = t({2, 3, 2, kBlock, 4});
   Ragged const r{ids({1, 2}), rig_.ids({1, 2}, {0, 1}), rig_.ids({2}, {0, 2}), ids({1, 1})};
   refuses("must be (2, blocks", [&] { b.cached_attention(rows, packed, t({2, 3, 2, kBlock, 5}), r); });
@@ -103,15 +104,32 @@ TEST_P(OpContract, AttentionKeepsItsShapes) {
   });
 }
 
-TEST_P(OpContract, IdsOutOfRangeAreRefusedWhereTheHostCanRead) {
-  if (candidate().name == std::string("reference_f32") || std::string(candidate().name).starts_with("cpu")) {
-    Weight const wte = w({5, 4}, {.lookup = true}), wpe = w({3, 4}, {.lookup = true});
-    Tensor const x = wide_t({1, 3, 4});
-    refuses("token 5", [&] { b.embed(x, ids({1, 3}, 5), ids({1, 3}), wte, wpe); });
-    refuses("token -1", [&] { b.embed_backward(x, ids({1, 3}, -1), ids({1, 3}), wte, wpe); });
-    refuses("position 3", [&] { b.embed(x, ids({1, 3}), ids({1, 3}, 3), wte, wpe); });
-    refuses("row 3", [&] { b.gather(t({2, 4}), t({3, 4}), ids({2}, 3)); });
+TEST_P(OpContract, IdsOutOfRangeAreRefusedWhereTheHostCanReadThem) {
+  if (b.device_memory().total > 0) GTEST_SKIP() << "they lie on the device: the next test";
+  Weight const wte = w({5, 4}, {.lookup = true}), wpe = w({3, 4}, {.lookup = true});
+  Tensor const x = wide_t({1, 3, 4});
+  refuses("token 5", [&] { b.embed(x, ids({1, 3}, 5), ids({1, 3}), wte, wpe); });
+  refuses("token -1", [&] { b.embed_backward(x, ids({1, 3}, -1), ids({1, 3}), wte, wpe); });
+  refuses("position 3", [&] { b.embed(x, ids({1, 3}), ids({1, 3}, 3), wte, wpe); });
+  refuses("row 3", [&] { b.gather(t({2, 4}), t({3, 4}), ids({2}, 3)); });
+}
+
+TEST_P(OpContract, IdsOutOfRangeGiveNaNAndMoveNothingWhereTheHostCannotReadThem) {
+  if (b.device_memory().total == 0) GTEST_SKIP() << "they are refused";
+  Weight const wte = w({5, 4}, {.lookup = true}), wpe = w({3, 4}, {.lookup = true});
+  Tensor const x = wide_t({1, 3, 4}), bad = rig_.ids({1, 3}, {0, 5, -1}), good = ids({1, 3});
+  rig_.lend({.rows = 3, .sequences = 1, .context = 3, .channels = 4, .heads = 1, .vocab = 5, .chunk = 3});
+  for (auto const& [tokens, positions] : {std::pair{bad, good}, {good, bad}}) {
+    b.embed(x, tokens, positions, wte, wpe);
+    Values const got = rig_.read(x);
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(std::isnan(got[i]), i >= 4) << i;
   }
+  b.embed_backward(wide_t({1, 3, 4}), bad, rig_.ids({1, 3}, {0, 3, 3}), wte, wpe);
+  for (Weight const& table : {wte, wpe}) {
+    Values const got = rig_.read(table.grad);
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], i < 4 ? 0.5 : 0) << i;
+  }
+  rig_.check_guards();
 }
 
 TEST_P(OpContract, ObserversHearTheOpItsPlaceAndItsOutputs) {
@@ -134,9 +152,16 @@ TEST_P(OpContract, ObserversHearTheOpItsPlaceAndItsOutputs) {
 
 FOLIO_ON_EVERY_BACKEND(OpContract);
 
-TEST(CpuBackend, MoreMemoryThanThereIsIsRefusedWithTheAmount) {
+// The reference's memory is the system's, and always NaN at first.
+class OpMemory : public OpTest {
+  void SetUp() override {
+    if (candidate().name == std::string("reference_f32")) GTEST_SKIP() << "it takes the system's memory as it is";
+  }
+};
+
+TEST_P(OpMemory, MoreThanThereIsIsRefusedWithTheAmount) {
   try {
-    make_cpu_backend(1)->acquire(size_t{1} << 50);
+    candidate().make()->acquire(size_t{1} << 50);
     FAIL();
   } catch (Error const& e) {
     EXPECT_EQ(e.fault, Fault::memory);
@@ -144,27 +169,42 @@ TEST(CpuBackend, MoreMemoryThanThereIsIsRefusedWithTheAmount) {
   }
 }
 
-TEST(CpuBackend, MemoryIsAlignedAndZeroOrNaNInTheTestMode) {
+TEST_P(OpMemory, IsAlignedAndZeroOrNaNInTheTestMode) {
   for (size_t const bytes : {size_t{1}, size_t{100}, size_t{9} << 20}) {
-    auto const plain = make_cpu_backend(2);
+    auto const plain = candidate().make();
     ::setenv("FOLIO_POISON_MEMORY", "1", 1);
-    auto const poisoned = make_cpu_backend(2);
+    auto const poisoned = candidate().make();
     ::unsetenv("FOLIO_POISON_MEMORY");
     for (auto const& [backend, value] : {std::pair{plain.get(), 0x00}, {poisoned.get(), 0xff}}) {
       auto* const p = static_cast<unsigned char*>(backend->acquire(bytes));
       EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % Arena::kAlign, 0u);
-      for (size_t const at : {size_t{0}, bytes / 2, bytes - 1}) EXPECT_EQ(p[at], value) << at << " of " << bytes;
+      std::vector<unsigned char> read(bytes);
+      backend->download(read.data(), {DType::u8, {int64_t(bytes)}, p, "memory"});
+      for (size_t const at : {size_t{0}, bytes / 2, bytes - 1}) EXPECT_EQ(read[at], value) << at << " of " << bytes;
       backend->release(p);
     }
   }
 }
 
-TEST(CpuBackend, OtherTypesAreRefused) {
-  auto const backend = make_cpu_backend(1);
+TEST_P(OpMemory, IsNotPlannedForOtherTypes) {
+  auto const backend = candidate().make();
   EXPECT_THROW(backend->compute_bytes({2, 2}, DType::f64, {}), Error);
   EXPECT_THROW(backend->scratch_bytes({.dtype = DType::f16}), Error);
-  EXPECT_THROW(make_cpu_backend(-1), Error);
 }
+
+TEST_P(OpMemory, OfScratchThatIsTooLittleIsRefused) {
+  Rig rig(candidate().make(), candidate().dtype);
+  rig.lend({.rows = 1, .sequences = 1, .context = 2, .channels = 4, .heads = 1, .vocab = 3, .chunk = 1});
+  Weight const w = rig.weight({70000, 64}, {.head = true}, Values(70000 * 64, 0.5), Values(70000 * 64, 0.0));
+  Tensor const x = rig.real({1, 8, 64}, Values(8 * 64, 0.5)), ids = rig.ids({1, 8}, std::vector<int32_t>(8, 1));
+  Tensor const ones = rig.real_f32({1, 8}, Values(8, 1)), state = rig.object(StepState{});
+  EXPECT_THROW(rig.backend->classifier(rig.output_wide({2, 8}), rig.output({1, 8, 64}), x, w, {ids, ones}, state, {}),
+               Error);
+}
+
+FOLIO_ON_EVERY_BACKEND(OpMemory);
+
+TEST(CpuBackend, ThreadsAreCounted) { EXPECT_THROW(make_cpu_backend(-1), Error); }
 
 TEST(CpuBackend, ScratchThatIsTooSmallIsRefused) {
   Rig rig(make_cpu_backend(1), DType::f32);

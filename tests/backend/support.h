@@ -17,7 +17,7 @@
 #include <optional>
 #include <random>
 
-#include "backend/backend.h"
+#include "tests/support/cuda.h"
 
 namespace folio::test {
 
@@ -36,6 +36,8 @@ inline std::vector<Candidate> const& backends() {
       {"cpu_f32_5_threads", DType::f32, [] { return make_cpu_backend(5); }},
       {"cpu_bf16_2_threads", DType::bf16, [] { return make_cpu_backend(2); }},
       {"cpu_bf16_5_threads", DType::bf16, [] { return make_cpu_backend(5); }},
+      {"cuda_f32", DType::f32, make_cuda},
+      {"cuda_bf16", DType::bf16, make_cuda},
   };
   return all;
 }

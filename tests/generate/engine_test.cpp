@@ -7,6 +7,7 @@
 #include <set>
 
 #include "model/window.h"
+#include "tests/support/cuda.h"
 
 namespace folio::generate {
 namespace {
@@ -44,10 +45,13 @@ struct Model {
 
 class EngineTest : public testing::TestWithParam<char const*> {
  protected:
-  EngineTest() : m(std::string(GetParam()) == "cpu" ? make_cpu_backend(2) : make_reference_backend()) {}
+  EngineTest() : m(made(GetParam())) {}
+  static std::unique_ptr<Backend> made(std::string const& name) {
+    return name == "cpu" ? make_cpu_backend(2) : name == "cuda" ? test::make_cuda() : make_reference_backend();
+  }
   Model m;
 };
-INSTANTIATE_TEST_SUITE_P(Backends, EngineTest, testing::Values("reference", "cpu"),
+INSTANTIATE_TEST_SUITE_P(Backends, EngineTest, testing::Values("reference", "cpu", "cuda"),
                          [](auto const& info) { return std::string(info.param); });
 
 Ids prompt(int n, int salt = 0) {

@@ -178,7 +178,7 @@ TEST_P(Step, RepeatedGivesTheSameBits) {
   EXPECT_TRUE(runs[0].w == runs[1].w && runs[0].m == runs[1].m && runs[0].v == runs[1].v && runs[0].g == runs[1].g);
 }
 
-INSTANTIATE_TEST_SUITE_P(, Step, testing::Values(kReference, kCpu, kCpuBf16), kind_name);
+INSTANTIATE_TEST_SUITE_P(, Step, testing::Values(kReference, kCpu, kCpuBf16, kCuda, kCudaBf16), kind_name);
 
 }  // namespace
 }  // namespace folio::test

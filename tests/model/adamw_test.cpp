@@ -79,8 +79,10 @@ TEST(AdamW, HasPyTorchsWeightsAndMomentsInF64) {
   }
 }
 
-TEST(AdamW, HasPyTorchsLossesOnTheCpuBackendInF32) {
-  auto const backend = kCpu.make();
+class AdamWOfPyTorch : public testing::TestWithParam<Kind> {};
+
+TEST_P(AdamWOfPyTorch, HasItsLosses) {
+  auto const backend = GetParam().make();
   PyTorchRun run(*backend, "adamw_f32", DType::f32);
   auto const losses = run.golden.values("losses"), norms = run.golden.values("norms");
   ASSERT_LT(losses.back(), losses.front() / 2) << "the file's model must learn";
@@ -96,6 +98,8 @@ TEST(AdamW, HasPyTorchsLossesOnTheCpuBackendInF32) {
   std::printf("  100 steps, loss %.3f to %.3f, largest difference of a loss %.1e\n", losses.front(), losses.back(),
               worst);
 }
+
+INSTANTIATE_TEST_SUITE_P(InF32, AdamWOfPyTorch, testing::Values(kCpu, kCuda), kind_name);
 
 train::TrainerOptions plain_options(double clip) {
   return {.config = small(true, true, 0.2),

@@ -1,5 +1,6 @@
-// Logits of a random 124M model against transformers, in f32 on the cpu backend (tests/golden/logits_124m.safetensors):
-// four prompts, 26 positions; at each 200 chosen ids, the eight largest, the log of the sum, and which is the largest.
+// Logits of a random 124M model against transformers, in f32 on the cpu and the cuda backend
+// (tests/golden/logits_124m.safetensors): four prompts, 26 positions; at each 200 chosen ids, the eight largest, the
+// log of the sum, and which is the largest.
 #include <gtest/gtest.h>
 
 #include "tests/support/formula_weights.h"
@@ -12,16 +13,25 @@ namespace {
 
 constexpr double kBound = 2e-4;
 
-class Logits124M : public testing::Test {
+class Logits124M : public testing::TestWithParam<Kind> {
  protected:
-  static void SetUpTestSuite() {
-    golden_ = new Golden(read_golden("logits_124m"));
-    backend_ = kCpu.make().release();
-    model::Config c = golden_->models.at("");
-    reader_ = new Reader(*backend_, c, DType::f32, 512);
-    set_formula_weights(*backend_, reader_->weights(), golden_->seed, golden_->scale);
+  static void SetUpTestSuite() { golden_ = new Golden(read_golden("logits_124m")); }
+  static void TearDownTestSuite() {
+    let_go();
+    delete golden_;
   }
-  static void TearDownTestSuite() { delete reader_, delete backend_, delete golden_; }
+  void SetUp() override {  // the model of one kind stays for its rows
+    if (made_for_ == GetParam().name) return;
+    let_go();
+    backend_ = GetParam().make().release();
+    reader_ = new Reader(*backend_, golden_->models.at(""), DType::f32, 512);
+    set_formula_weights(*backend_, reader_->weights(), golden_->seed, golden_->scale);
+    made_for_ = GetParam().name;
+  }
+  static void let_go() {
+    delete reader_, delete backend_;
+    reader_ = nullptr, backend_ = nullptr, made_for_.clear();
+  }
 
   // Rows (R, V) of one prompt; returns the largest difference from transformers in f32, and in f64.
   struct Difference {
@@ -58,6 +68,7 @@ class Logits124M : public testing::Test {
     std::printf("  %s: largest difference %.1e from transformers in f32, %.1e from it in f64\n", what, d.f32, d.f64);
   }
 
+  static inline std::string made_for_;
   static Golden* golden_;
   static Backend* backend_;
   static Reader* reader_;
@@ -68,7 +79,7 @@ Reader* Logits124M::reader_ = nullptr;
 
 constexpr char const* kPrompts[] = {"1.", "7.", "64.", "257."};
 
-TEST_F(Logits124M, OfAForwardPassAreThoseOfTransformers) {
+TEST_P(Logits124M, OfAForwardPassAreThoseOfTransformers) {
   Difference worst;
   for (std::string const key : kPrompts)
     compare(reader_->full(golden_->integers(key + "tokens"), 1, golden_->integers(key + "rows")).logits, key, worst);
@@ -76,7 +87,7 @@ TEST_F(Logits124M, OfAForwardPassAreThoseOfTransformers) {
 }
 
 // All four prompts in one call.
-TEST_F(Logits124M, OfARaggedBatchAreThoseOfTransformers) {
+TEST_P(Logits124M, OfARaggedBatchAreThoseOfTransformers) {
   Decoder decoder(*reader_, {.blocks = 16, .tokens = 329, .sequences = 4});
   std::vector<std::pair<int, Tokens>> news;
   std::vector<Tokens> rows;
@@ -91,7 +102,7 @@ TEST_F(Logits124M, OfARaggedBatchAreThoseOfTransformers) {
 }
 
 // Prefill, then token by token with the cache: the last rows of the third prompt.
-TEST_F(Logits124M, OfTokensDecodedOneByOneAreThoseOfTransformers) {
+TEST_P(Logits124M, OfTokensDecodedOneByOneAreThoseOfTransformers) {
   Tokens const tokens = golden_->integers("64.tokens"), rows = golden_->integers("64.rows");
   Decoder decoder(*reader_, {.blocks = 2, .tokens = 64, .sequences = 1});
   int const s = decoder.add();
@@ -110,6 +121,8 @@ TEST_F(Logits124M, OfTokensDecodedOneByOneAreThoseOfTransformers) {
   compare(logits, "64.", worst);
   report("decoded", worst);
 }
+
+INSTANTIATE_TEST_SUITE_P(, Logits124M, testing::Values(kCpu, kCuda), kind_name);
 
 }  // namespace
 }  // namespace folio::test

@@ -153,7 +153,7 @@ TEST_P(TextScore, RefusesWhatCannotBeScored) {
   EXPECT_EQ(fault({3, 4}, {}), Fault::content);
 }
 
-INSTANTIATE_TEST_SUITE_P(, TextScore, testing::Values(kReference, kCpu), kind_name);
+INSTANTIATE_TEST_SUITE_P(, TextScore, testing::Values(kReference, kCpu, kCuda), kind_name);
 
 TEST(TextScoreGolden, IsThatOfTransformersLogits) {
   auto const backend = make_reference_backend();

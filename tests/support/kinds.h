@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "backend/backend.h"
+#include "tests/support/cuda.h"
 
 namespace folio::test {
 
@@ -28,6 +28,15 @@ inline Kind const kCpu{"cpu",
                        DType::f32, 2e-6};
 
 inline Kind const kCpuBf16{"cpu_bf16", kCpu.make, DType::bf16, 1e-2};
+
+inline Kind const kCuda{"cuda",
+                        [] {
+                          setenv("FOLIO_POISON_MEMORY", "1", 1);
+                          return make_cuda();
+                        },
+                        DType::f32, 2e-6};
+
+inline Kind const kCudaBf16{"cuda_bf16", kCuda.make, DType::bf16, 1e-2};
 
 inline std::string kind_name(testing::TestParamInfo<Kind> const& info) { return info.param.name; }
 inline void PrintTo(Kind const& k, std::ostream* out) { *out << k.name; }

@@ -68,6 +68,7 @@ class Cuda final : public Backend {
   ~Cuda() override;
   void* acquire(size_t bytes) override;
   void release(void*) noexcept override;
+  MemoryOfDevice device_memory() const override;
   size_t scratch_bytes(Limits const&) const override;
   /// bf16: a rounded copy of what is multiplied, in the master's layout. Else 0: it computes from the masters.
   size_t compute_bytes(Shape const&, DType, Uses) const override;

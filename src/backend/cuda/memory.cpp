@@ -93,16 +93,21 @@ void* Cuda::acquire(size_t bytes) {
   size_t const whole = size_t(round_up(int64_t(std::max<size_t>(bytes, 1)), 256));
   if (cudaError_t const error = cudaMalloc(&p, whole); error == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();  // it is reported here and must not be found by the next launch
-    size_t free = 0, total = 0;
-    (void)cudaMemGetInfo(&free, &total);
     constexpr double kMiB = 1 << 20;
     fail(Fault::memory, "out of memory on the GPU: {:.1f} MiB asked for, {:.1f} MiB available", double(bytes) / kMiB,
-         double(free) / kMiB);
+         double(device_memory().free) / kMiB);
   } else expect(error, "GPU memory: {}");
   expect(cudaMemsetAsync(p, poison_ ? 0xff : 0, whole, stream()), "GPU memory: {}");
   return p;
 }
 void Cuda::release(void* p) noexcept { (void)cudaFree(p); }
+
+MemoryOfDevice Cuda::device_memory() const {
+  MemoryOfDevice memory;
+  use();
+  expect(cudaMemGetInfo(&memory.free, &memory.total), "the GPU's memory: {}");
+  return memory;
+}
 
 void Cuda::do_upload(Tensor to, void const* from) { staging_.upload(stream(), to.data, from, to.bytes()); }
 void Cuda::do_download(void* to, Tensor from) {

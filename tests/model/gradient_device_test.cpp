@@ -1,6 +1,6 @@
-// The cpu backend against the reference in f64: loss and every gradient of whole models, with dropout, masked targets,
-// token weights, label smoothing and accumulation, in f32 and in bf16; whatever the threads; and with the same bits
-// each time.
+// The cpu and the cuda backend against the reference in f64: loss and every gradient of whole models, with dropout,
+// masked targets, token weights, label smoothing and accumulation, in f32 and in bf16; whatever the threads; and with
+// the same bits each time.
 #include "tests/support/formula_weights.h"
 #include "tests/support/kinds.h"
 #include "tests/support/training.h"
@@ -67,6 +67,11 @@ Result run(Backend& backend, Case const& c, DType dtype) {
   return r;
 }
 
+class DeviceModel : public testing::TestWithParam<std::tuple<Kind, Case>> {
+ protected:
+  std::unique_ptr<Backend> make() const { return std::get<0>(GetParam()).make(); }
+  Case const& model() const { return std::get<1>(GetParam()); }
+};
 class CpuModel : public testing::TestWithParam<Case> {};
 
 struct Bounds {
@@ -86,15 +91,15 @@ void compare(Result const& got, Result const& expected, Bounds const& most) {
               std::abs(got.loss - expected.loss), worst);
 }
 
-TEST_P(CpuModel, HasTheReferencesLossAndEveryGradient) {
-  auto const cpu = kCpu.make(), reference = kReference.make();
-  compare(run(*cpu, GetParam(), DType::f32), run(*reference, GetParam(), DType::f64), {1e-6, 1e-5, 1e-5});
+TEST_P(DeviceModel, HasTheReferencesLossAndEveryGradient) {
+  auto const device = make(), reference = kReference.make();
+  compare(run(*device, model(), DType::f32), run(*reference, model(), DType::f64), {1e-6, 1e-5, 1e-5});
 }
 
 // Weights and activations are rounded by 2⁻⁸ = 3.9e-3 at most each time; a wrong gradient differs by its own size.
-TEST_P(CpuModel, InBf16IsNearTheReferencesLossAndEveryGradient) {
-  auto const cpu = kCpu.make(), reference = kReference.make();
-  compare(run(*cpu, GetParam(), DType::bf16), run(*reference, GetParam(), DType::f64), {2e-3, 2e-2, 8e-2});
+TEST_P(DeviceModel, InBf16IsNearTheReferencesLossAndEveryGradient) {
+  auto const device = make(), reference = kReference.make();
+  compare(run(*device, model(), DType::bf16), run(*reference, model(), DType::f64), {2e-3, 2e-2, 8e-2});
 }
 
 TEST_P(CpuModel, DoesNotDependOnTheNumberOfThreads) {
@@ -105,16 +110,21 @@ TEST_P(CpuModel, DoesNotDependOnTheNumberOfThreads) {
     EXPECT_LE(tensor_error(a.gradients[i], b.gradients[i]), 1e-5) << a.names[i];
 }
 
-TEST_P(CpuModel, HasTheSameBitsEachTime) {
-  auto const one = kCpu.make(), two = kCpu.make();
+TEST_P(DeviceModel, HasTheSameBitsEachTime) {
+  auto const one = make(), two = make();
   for (DType const dtype : {DType::f32, DType::bf16}) {
-    Result const a = run(*one, GetParam(), dtype), b = run(*two, GetParam(), dtype);
+    Result const a = run(*one, model(), dtype), b = run(*two, model(), dtype);
     EXPECT_EQ(a.loss, b.loss);
     EXPECT_EQ(a.losses, b.losses);
     EXPECT_TRUE(a.gradients == b.gradients);
   }
 }
 
+auto const name_of_model = [](auto const& info) { return std::string(std::get<1>(info.param).name); };
+INSTANTIATE_TEST_SUITE_P(Cpu, DeviceModel, testing::Combine(testing::Values(kCpu), testing::ValuesIn(kCases)),
+                         name_of_model);
+INSTANTIATE_TEST_SUITE_P(Cuda, DeviceModel, testing::Combine(testing::Values(kCuda), testing::ValuesIn(kCases)),
+                         name_of_model);
 INSTANTIATE_TEST_SUITE_P(, CpuModel, testing::ValuesIn(kCases),
                          [](auto const& info) { return std::string(info.param.name); });
 
