@@ -31,7 +31,7 @@ set(cuda_own_copies src/backend/backend.cpp src/backend/communicator.cpp src/bac
   src/core/tensor.cpp)
 add_library(folio_cuda MODULE ${cuda_sources} ${cuda_own_copies})
 set_target_properties(folio_cuda PROPERTIES PREFIX "" OUTPUT_NAME folio-cuda
-  BUILD_RPATH "$ORIGIN;${cuda_libraries}" INSTALL_RPATH "$ORIGIN;${cuda_libraries}")
+  INSTALL_RPATH "$ORIGIN;${cuda_libraries}")
 target_include_directories(folio_cuda PRIVATE src)
 target_compile_definitions(folio_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)
 target_compile_options(folio_cuda PRIVATE

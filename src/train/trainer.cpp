@@ -6,21 +6,11 @@
 #include "core/error.h"
 
 namespace folio::train {
-
 namespace {
 
 Tensor loss_of(Tensor state) {
   return {DType::f64, {1}, static_cast<std::byte*>(state.data) + offsetof(StepState, loss), "loss"};
 }
-
-}  // namespace
-
-bool decays(Decay decay, model::Spec const& spec) {
-  if (decay == Decay::none || !spec.matrix) return false;
-  return decay == Decay::matrices || !spec.uses.lookup;
-}
-
-namespace {
 
 void validate(TrainerOptions const& o) {
   model::validate(o.config);
@@ -41,6 +31,11 @@ void validate(TrainerOptions const& o) {
 }
 
 }  // namespace
+
+bool decays(Decay decay, model::Spec const& spec) {
+  if (decay == Decay::none || !spec.matrix) return false;
+  return decay == Decay::matrices || !spec.uses.lookup;
+}
 
 Trainer::Trainer(Backend& backend, TrainerOptions const& options, std::unique_ptr<Communicator> communicator)
     : backend_(backend),

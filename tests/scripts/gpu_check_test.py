@@ -1,0 +1,145 @@
+"""tools/gpu-check beside programs that pass, fail, hang and crash on purpose; and what tools/pack-build packs runs from
+another place. No GPU is needed."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SOURCE = pathlib.Path(os.environ["FOLIO_SOURCE"])
+BUILD = pathlib.Path(os.environ["FOLIO_BUILD"])
+
+FOLIO = '''#!/usr/bin/env python3
+import json, sys
+gpus = [{"name": "cuda:0", "text": "GPU of a test"}] if GPU else []
+checks = [{"name": "CUDA", "text": "/x/folio-cuda.so; runtime 13.0"}, {"name": "processor", "text": "P"}, *gpus]
+print(json.dumps({"checks": checks}) if "doctor" in sys.argv else VERSION)
+'''
+
+TEST = '''#!/usr/bin/env python3
+import json, os, sys, time
+given = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+rows = ROWS
+if "--gtest_list_tests" in sys.argv:
+    print("Op.")
+    for row in rows:
+        print("  " + row + "/cuda_f32  # GetParam() = 6")
+    sys.exit()
+found = []
+for row, does in rows.items():
+    print("[ RUN      ] Op." + row + "/cuda_f32", flush=True)
+    if does == "hangs":
+        time.sleep(60)
+    if does == "crashes":
+        os.abort()
+    one = {"name": row + "/cuda_f32", "status": "RUN", "result": "COMPLETED"}
+    if does == "skips":
+        one["result"] = "SKIPPED"
+        print("x.cpp:1: Skipped\\nwider than this GPU")
+    if does == "fails":
+        one["failures"] = [{"failure": "x.cpp:7\\nexpected 1, got 2"}]
+    found.append(one)
+    print("[  " + {"fails": "FAILED", "skips": "SKIPPED"}.get(does, "     OK") + " ] Op." + row + "/cuda_f32", flush=True)
+with open(given["--gtest_output"][len("json:"):], "w") as file:
+    json.dump({"testsuites": [{"name": "Op", "testsuite": found}]}, file)
+sys.exit(any(does == "fails" for does in rows.values()))
+'''
+
+
+class GpuCheck(unittest.TestCase):
+    def setUp(self):
+        self.scratch = tempfile.TemporaryDirectory(prefix="gpu check ")
+        self.build = pathlib.Path(self.scratch.name) / "build"
+        (self.build / "tests").mkdir(parents=True)
+        self.folio("folio 0.1.0 (abc)")
+
+    def tearDown(self):
+        self.scratch.cleanup()
+
+    def write(self, name, text):
+        (self.build / name).write_text(text)
+        (self.build / name).chmod(0o755)
+
+    def folio(self, version, gpu=True):
+        self.write("folio", FOLIO.replace("VERSION", repr(version)).replace("GPU else", f"{gpu} else"))
+
+    def program(self, name, **rows):
+        self.write(f"tests/{name}_test", TEST.replace("ROWS", repr(rows)))
+
+    def check(self, *words):
+        record = self.build / "record.md"
+        done = subprocess.run([sys.executable, "-B", str(SOURCE / "tools/gpu-check"), str(self.build), "--only", "tests",
+                               "--out", str(record), "--limit", "3", *words], capture_output=True, text=True)
+        return done, record.read_text() if record.exists() else ""
+
+    def test_what_passes_is_counted_and_written_down(self):
+        self.program("op_a", One="passes", Two="passes", Three="skips")
+        self.program("op_b", One="passes")
+        done, record = self.check()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for line in ("folio 0.1.0 (abc)", "cuda:0: GPU of a test", "| `op_a_test` | 2 | 1 | 0 |", "| all | 3 | 1 | 0 |",
+                     "1: wider than this GPU"):
+            self.assertIn(line, record)
+        self.assertNotIn("## Failed", record)
+
+    def test_a_failing_row_is_shown_in_full(self):
+        self.program("op_a", One="passes", Two="fails")
+        done, record = self.check()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--- FAILED Op.Two/cuda_f32\nx.cpp:7\nexpected 1, got 2", done.stdout)
+        self.assertIn("| `op_a_test` | 1 | 0 | 1 |", record)
+        self.assertIn("* Op.Two/cuda_f32: x.cpp:7", record)
+
+    def test_a_program_that_hangs_or_crashes_is_a_failure_of_its_row(self):
+        self.program("op_a", One="passes", Two="hangs")
+        self.program("op_b", One="passes", Two="crashes")
+        done, record = self.check()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("not done after 3.0 s", done.stdout)
+        self.assertIn("ended with -6", done.stdout)
+        for name in ("op_a", "op_b"):
+            self.assertIn(f"| `{name}_test` | 1 | 0 | 1 |", record)
+        self.assertEqual(record.count("* Op.Two/cuda_f32"), 2)
+
+    def test_parts_of_another_commit_are_dropped(self):
+        self.program("op_a", One="passes")
+        other = {"sanitize": {"version": "2025", "errors": {"op_a_test": 0}, "filter": "*", "programs": {}}}
+        for commit, kept in (("abc", True), ("def", False)):
+            (self.build / "gpu-record.json").write_text(json.dumps({"folio": f"folio 0.1.0 ({commit})", "parts": other}))
+            self.assertEqual("memcheck 2025" in self.check()[1], kept)
+
+    def test_without_a_gpu_nothing_is_written(self):
+        self.folio("folio 0.1.0 (abc)", gpu=False)
+        self.program("op_a", One="passes")
+        done, record = self.check()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no GPU", done.stdout)
+        self.assertEqual(record, "")
+
+
+@unittest.skipUnless((BUILD / "folio-cuda.so").exists(), "this build has no plug-in for GPUs: the preset `cuda` has")
+class PackBuild(unittest.TestCase):
+    def test_what_is_packed_runs_from_another_place(self):
+        with tempfile.TemporaryDirectory(prefix="pack build ") as folder:
+            packed, moved = pathlib.Path(folder) / "packed", pathlib.Path(folder) / "moved"
+            done = subprocess.run([sys.executable, "-B", SOURCE / "tools/pack-build", BUILD, packed], capture_output=True,
+                                  text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            shutil.move(packed, moved)
+            subprocess.run([moved / "gpu-check", moved, "--unpack"], check=True, capture_output=True)
+            bare = {"PATH": "/usr/bin:/bin"}
+            found = subprocess.run(["ldd", moved / "tests/op_norm_test"], check=True, capture_output=True, text=True).stdout
+            self.assertIn(str(moved), found.split("libdnnl.so.2 => ")[1].split("\n")[0])
+            doctor = subprocess.run([moved / "folio", "doctor", "--json"], check=True, capture_output=True, text=True, env=bare)
+            cuda = next(c for c in json.loads(doctor.stdout)["checks"] if c["name"] == "CUDA")
+            self.assertEqual(cuda["plugin"], str(moved / "folio-cuda.so"))
+            self.assertTrue(cuda["runtime"], cuda)
+            self.assertEqual(sorted(p.name for p in (moved / "tests/golden").iterdir()),
+                             sorted(p.name for p in (SOURCE / "tests/golden").glob("*.safetensors")))
+
+
+if __name__ == "__main__":
+    unittest.main()
