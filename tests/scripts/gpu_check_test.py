@@ -69,10 +69,11 @@ class GpuCheck(unittest.TestCase):
     def program(self, name, **rows):
         self.write(f"tests/{name}_test", TEST.replace("ROWS", repr(rows)))
 
-    def check(self, *words):
+    def check(self, part="tests", path=""):
         record = self.build / "record.md"
-        done = subprocess.run([sys.executable, "-B", str(SOURCE / "tools/gpu-check"), str(self.build), "--only", "tests",
-                               "--out", str(record), "--limit", "3", *words], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-B", str(SOURCE / "tools/gpu-check"), str(self.build), "--only", part,
+                               "--out", str(record), "--limit", "3"], capture_output=True, text=True,
+                              env=dict(os.environ, PATH=f"{path}:{os.environ['PATH']}"))
         return done, record.read_text() if record.exists() else ""
 
     def test_what_passes_is_counted_and_written_down(self):
@@ -111,6 +112,21 @@ class GpuCheck(unittest.TestCase):
             (self.build / "gpu-record.json").write_text(json.dumps({"folio": f"folio 0.1.0 ({commit})", "parts": other}))
             self.assertEqual("memcheck 2025" in self.check()[1], kept)
 
+    def test_errors_that_memcheck_counts_are_failures(self):
+        self.program("op_a", One="passes")
+        self.program("model", One="passes")  # no test of an op
+        for errors in (0, 2):
+            self.write("compute-sanitizer", "#!/bin/bash\n[ $# = 1 ] && echo 'Version 2025.3' && exit\n"
+                       "[ \"$2\" = memcheck ] || exit 9\nshift 6\n\"$@\"\necho '========= Invalid read'\n"
+                       f"echo '========= ERROR SUMMARY: {errors} errors'\n")
+            done, record = self.check("sanitize", self.build)
+            self.assertEqual(done.returncode, 1 if errors else 0, done.stdout + done.stderr)
+            self.assertIn("memcheck 2025.3 over `*cuda*:*Cuda*` of the tests of ops: 1 passed", record)
+            self.assertEqual("* op_a_test: 2 errors of memcheck" in record, errors > 0)
+            self.assertEqual("========= Invalid read" in done.stdout, errors > 0)
+        self.write("compute-sanitizer", "#!/bin/bash\nexit 1\n")
+        self.assertEqual(self.check("sanitize", self.build)[0].returncode, 1)
+
     def test_without_a_gpu_nothing_is_written(self):
         self.folio("folio 0.1.0 (abc)", gpu=False)
         self.program("op_a", One="passes")
@@ -118,6 +134,16 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("no GPU", done.stdout)
         self.assertEqual(record, "")
+
+
+class Presets(unittest.TestCase):
+    def test_the_default_preset_needs_no_toolkit(self):
+        with tempfile.TemporaryDirectory(prefix="presets ") as folder:
+            subprocess.run(["cmake", "--preset", "release", "-B", folder, "-D", "FOLIO_TESTS=OFF"], cwd=SOURCE, check=True,
+                           capture_output=True, env=dict(os.environ, CUDACXX="no-such-compiler"))
+            cache = (pathlib.Path(folder) / "CMakeCache.txt").read_text()
+            self.assertNotIn("CMAKE_CUDA_COMPILER", cache)
+            self.assertNotIn("nvcc", (pathlib.Path(folder) / "build.ninja").read_text())
 
 
 @unittest.skipUnless((BUILD / "folio-cuda.so").exists(), "this build has no plug-in for GPUs: the preset `cuda` has")

@@ -1,6 +1,7 @@
 """Installs folio into a prefix with a blank in its name, moves it, and uses it as a stranger would: each public header
 alone, find_package from another folder, the example's program, the installed program; and compares what libfolio.so
 exports with what the headers mark."""
+import json
 import os
 import pathlib
 import re
@@ -35,6 +36,33 @@ def install(folder):
             assert str(place) not in path.read_text(), f"{path} names {place}"
     assert run("readelf", "-d", prefix / "lib/libfolio.so").count("libfolio.so.0.") == 1, "no versioned SONAME"
     return prefix
+
+
+def check_plugin(prefix, folder):
+    """An installed folio, and a program with libfolio.so, find the plug-in that was built beside it; without one they say so."""
+    built = (BUILD / "folio-cuda.so").exists()
+    plugin = prefix / "lib/folio/folio-cuda.so"
+    assert plugin.exists() == built, plugin
+    doctor = json.loads(run(prefix / "bin/folio", "doctor", "--json"))
+    found = next(check for check in doctor["checks"] if check["name"] == "CUDA")
+    assert found["built_in"] == built and (not built or os.path.samefile(found["plugin"], plugin)), found
+    source, user = folder / "user.cpp", folder / "user"
+    source.write_text('''#include <folio/backend/backend.h>
+#include <cstdio>
+int main() {
+  try {
+    return folio::make_cuda_backend() ? 0 : 1;
+  } catch (folio::Error const& e) {
+    return std::puts(e.what()), int(e.fault);
+  }
+}
+''')
+    run("c++", "-std=c++20", source, "-include", "folio/core/fault.h", "-I", prefix / "include", "-L", prefix / "lib", "-lfolio",
+        f"-Wl,-rpath,{prefix / 'lib'}", "-o", user)
+    done = subprocess.run([user], capture_output=True, text=True)
+    expected = (0,) if found.get("usable") else (69,)
+    assert done.returncode in expected, (done.returncode, done.stdout)
+    assert done.returncode == 0 or ("this folio has no folio-cuda.so" in done.stdout) != built, done.stdout
 
 
 def check_headers(prefix):
@@ -148,6 +176,7 @@ def main():
         check_symbols(prefix)
         check_headers(prefix)
         check_example(prefix, folder)
+        check_plugin(prefix, folder)
     return 0
 
 
