@@ -117,12 +117,23 @@ int64_t scratch_of_classifier(Limits const& l) {
   return int64_t(Products::kWorkspace) + Room::kAlign + rows * of_row;
 }
 
+// Fast products want sizes that are multiples of 16, and 50,257 is one more than 3,141 · 16: a product over the vocabulary
+// is one over the multiple and one over the rest. f(first, count) for each.
+template <class F>
+void each_part_of_vocabulary(int64_t V, F f) {
+  int64_t const whole = V / 16 * 16;
+  if (whole > 0) f(int64_t{0}, whole);
+  if (whole < V) f(whole, V - whole);
+}
+
 template <class S>
 void Cuda::logits(float* z, int64_t leading, S const* x, Weight const& w, int64_t rows, Room room) {
   int64_t const V = w.shape[0], C = w.shape[1];
   S const* const W = factor<S>(w);
   if (w.grad.empty()) return product<true>(stream(), z, leading, x, W, nullptr, rows, V, C);
-  multiply(z, leading, false, matrix(x, C), matrix(W, C, true), nullptr, rows, V, C, room);
+  each_part_of_vocabulary(V, [&](int64_t first, int64_t count) {
+    multiply(z + first, leading, false, matrix(x, C), matrix(W + first * C, C, true), nullptr, rows, count, C, room);
+  });
 }
 
 void Cuda::do_head(Tensor logits_, Tensor x, Weight const& w) {
@@ -171,8 +182,11 @@ void Cuda::classify(Tensor losses, Tensor dx, Tensor x, Weight const& w, Targets
     classify_row<<<unsigned(rows), kThreads, 0, stream()>>>(plain + first, plain + N + first, dz, z, pitch, ids + first,
                                                             weights + first, V, s, options.label_smoothing);
     launched("classifier: {}");
-    multiply(dX, C, false, matrix(dz, pitch), matrix(factor<S>(w), C), nullptr, rows, C, V, room);
-    multiply(w.grad.as<float>(), C, true, matrix(dz, pitch, true), matrix(X, C), nullptr, V, C, rows, room);
+    each_part_of_vocabulary(V, [&](int64_t v, int64_t count) {
+      multiply(dX, C, v > 0, matrix(dz + v, pitch), matrix(factor<S>(w) + v * C, C), nullptr, rows, C, count, room);
+      multiply(w.grad.as<float>() + v * C, C, true, matrix(dz + v, pitch, true), matrix(X, C), nullptr, count, C, rows,
+               room);
+    });
   }
   add_losses<<<1, kLossThreads, 0, stream()>>>(s, plain, ids, weights, N);
   launched("classifier: {}");
