@@ -109,8 +109,13 @@ MemoryOfDevice Cuda::device_memory() const {
   return memory;
 }
 
-void Cuda::do_upload(Tensor to, void const* from) { staging_.upload(stream(), to.data, from, to.bytes()); }
+// The device in use is the thread's own, and another thread than the one that made the backend may use it.
+void Cuda::do_upload(Tensor to, void const* from) {
+  use();
+  staging_.upload(stream(), to.data, from, to.bytes());
+}
 void Cuda::do_download(void* to, Tensor from) {
+  use();
   expect(cudaMemcpyAsync(to, from.data, from.bytes(), cudaMemcpyDeviceToHost, stream()), "download: {}");
   expect(cudaStreamSynchronize(stream()), "the GPU stopped: {}");
 }
@@ -121,6 +126,7 @@ void Cuda::do_zero(Tensor t) { expect(cudaMemsetAsync(t.data, 0, t.bytes(), stre
 
 // The first call runs as it is: it loads kernels and chooses products, which a capture must not.
 void Cuda::do_replay(std::unique_ptr<Recording>& recording, std::function<void()> const& ops) {
+  use();
   if (!options_.graph) return ops();
   if (!recording) {
     recording = std::make_unique<CudaGraph>();
