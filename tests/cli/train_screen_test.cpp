@@ -1,0 +1,41 @@
+// What `folio train` says of its memory before the first step, where all lies in the process and where a GPU has its
+// own.
+#include "cli/train_screen.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace folio::cli {
+namespace {
+
+std::string memory_line(train::MemoryPlan const& plan) {
+  model::Config const config{
+      .layers = 1, .heads = 1, .channels = 8, .vocab = 9, .context = 4, .bias = true, .tied = true, .dropout = {}};
+  std::istringstream words(opening_lines(config, {}, "f32", 100, plan));
+  std::string line;
+  for (std::string word; words >> word;) line += word + ' ';
+  return line.substr(line.find("memory "));
+}
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+TEST(MemoryLine, AddsUpWhatTheProcessHolds) {
+  train::MemoryPlan const plan{{{"weights", 30 * kMiB}, {"scratch", 10 * kMiB}}, {"program", 5 * kMiB}, {}};
+  EXPECT_EQ(plan.total(), 45 * kMiB);
+  EXPECT_EQ(memory_line(plan), "memory 45.0 MiB: weights 30.0 MiB, scratch 10.0 MiB, program 5.0 MiB ");
+}
+
+TEST(MemoryLine, TellsWhatLiesOnTheGpuFromWhatTheProcessHolds) {
+  train::MemoryPlan const plan{{{"weights", 30 * kMiB}, {"scratch", 10 * kMiB}},
+                               {"program", 5 * kMiB},
+                               {.free = 50 * kMiB, .total = 100 * kMiB}};
+  EXPECT_EQ(plan.total(), 5 * kMiB) << "of the process";
+  EXPECT_EQ(
+      memory_line(plan),
+      "memory on the GPU 40.0 MiB: weights 30.0 MiB, scratch 10.0 MiB; 50.0 MiB of its 100.0 MiB stay free in the "
+      "process program 5.0 MiB ");
+}
+
+}  // namespace
+}  // namespace folio::cli
