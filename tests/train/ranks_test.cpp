@@ -1,6 +1,8 @@
 // Several ranks take the step of one: each has a share of the global batch, gradients and loss are summed, and losses,
 // norms and weights are those of one rank with all of it, with dropout, masked targets and micro-batches.
 #include "tests/support/ranks.h"
+#include <iostream>
+
 #include "backend/plugin.h"
 #include "tests/support/kinds.h"
 #include "tests/support/training.h"
@@ -60,6 +62,9 @@ std::vector<Ran> all_ranks(Backends const& backends, DType dtype,
 }
 
 void expect_one_run(std::vector<Ran> const& ranks, Ran const& alone, double bound) {
+  std::cout << fmt::format(
+      "  {} ranks, {} steps: largest difference of a loss {:.1e}, of a weight {:.1e} of the largest\n", ranks.size(),
+      kSteps, worst_error(ranks[0].losses, alone.losses, 0), tensor_error(ranks[0].state.w, alone.state.w));
   for (Ran const& r : ranks) {
     EXPECT_LE(worst_error(r.losses, alone.losses, 0), bound);
     EXPECT_LE(worst_error(r.norms, alone.norms, 0), 10 * bound);
