@@ -24,7 +24,10 @@ class FOLIO_API Communicator {
   void all_gather(Tensor whole, Tensor part);      // whole (size · n) = the parts (n), rank by rank
   void broadcast(Tensor, int root);                // each rank's becomes root's
 
-  // These wait, and throw Fault::failed where another rank has left.
+  /// Throws Fault::failed where another rank has left: what was summed since then is not whole.
+  virtual void expect_all() const = 0;
+
+  // These wait, and throw the same.
   virtual void barrier() = 0;         // until every rank is here
   virtual bool agree(bool flag) = 0;  // whether any rank says so
   virtual void abort() noexcept = 0;  // this rank leaves: what waits for it ends with an error
@@ -44,6 +47,7 @@ class FOLIO_API Single final : public Communicator {  // the only rank
   void barrier() override {}
   bool agree(bool flag) override { return flag; }
   void abort() noexcept override {}
+  void expect_all() const override {}
 
  private:
   void do_all_reduce(Tensor) override {}

@@ -7,9 +7,9 @@
 
 namespace folio::cli {
 
-Fields BackendChoice::fields() {
+Fields BackendChoice::fields(bool training) {
   char const* group = "Machine";
-  return {
+  Fields const all = {
       {"device",
        &device,
        "where to compute; cuda: the first NVIDIA GPU, cuda:N: that of number N",
@@ -25,17 +25,21 @@ Fields BackendChoice::fields() {
        "processor threads; 0: every core that the process may keep busy",
        {.min = 0, .max = 1024},
        group},
-      {"tf32",
-       &tf32,
-       "on a GPU in f32: products of training read their factors rounded to TF32, faster and less exact",
-       {},
-       group},
-      {"graph",
-       &graph,
-       "on a GPU: a step of training is recorded and launched whole; the bits are the same",
-       {},
-       group},
   };
+  if (!training) return all;
+  return joined({all,
+                 {
+                     {"tf32",
+                      &tf32,
+                      "on a GPU in f32: products of training read their factors rounded to TF32, faster and less exact",
+                      {},
+                      group},
+                     {"graph",
+                      &graph,
+                      "on a GPU: a step of training is recorded and launched whole; the bits are the same",
+                      {},
+                      group},
+                 }});
 }
 
 CudaOptions BackendChoice::cuda() const {

@@ -15,7 +15,7 @@ struct BackendChoice {
   int64_t threads = 0;
   bool tf32 = false, graph = true;
 
-  Fields fields();
+  Fields fields(bool training = false);   // --tf32 and --graph too
   std::unique_ptr<Backend> make() const;  // Fault::device where it is not to be had
   /// What is computed in: auto is bf16 where the processor, or the GPU, multiplies it, else f32. Fault::value for a
   /// type that the device does not compute in, and for choices that contradict each other.

@@ -44,7 +44,7 @@ Fields fields(BenchOptions& o) {
       {"profile", &o.profile, "train: one more step, op by op: the share and the time of each", {}, shape},
       {"repeat", &o.repeat, "counted repetitions, after one that is not; medians are shown", {.min = 1}, shape},
   };
-  return joined({own, o.backend.fields()});
+  return joined({own, o.backend.fields(true)});
 }
 
 std::string as_table(std::vector<BenchRow> const& rows) {

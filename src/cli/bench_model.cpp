@@ -110,7 +110,7 @@ std::vector<BenchRow> bench_decode(BenchOptions const& o) {
   }
   double const read = median(reading), decode = median(decoding);
   std::string const what =
-      fmt::format("{} {}, batch {}, prompt {}", size_name(o, c), o.backend.type_text(), o.batch, o.prompt);
+      fmt::format("{} {}, batch {}, prompt {}", size_name(o, c), name_of(o.backend.compute_type()), o.batch, o.prompt);
   return {{"prompt " + what, double(o.batch * o.prompt) / read, "tok/s", read},
           {"decode " + what, double(o.batch * (o.new_tokens - 1)) / decode, "tok/s", decode}};
 }

@@ -29,7 +29,7 @@ Fields TrainCommand::run_fields() {
        "Data"},
       {"from", &from, "start from this model's weights (fine-tuning)", {.form = "MODEL"}, "Data"},
   };
-  return joined({own, model.fields(), fields(run), backend.fields()});
+  return joined({own, model.fields(), fields(run), backend.fields(true)});
 }
 
 Fields TrainCommand::call_fields() {

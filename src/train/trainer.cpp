@@ -120,8 +120,6 @@ void Trainer::compute_gradients() {
     classifier(backend_, weights_, acts_, deltas_, batch.targets, state_, options_.classifier);
     backward(backend_, weights_, acts_, deltas_, batch, state_);
   }
-  communicator_->all_reduce(parameters_.gradients.flat(wide(options_.dtype)));
-  communicator_->all_reduce(loss_of(state_));
 }
 
 void Trainer::update() {
@@ -142,13 +140,22 @@ void Trainer::accumulate(data::HostBatch const& host, double rate) {
   compute_gradients();
 }
 
-void Trainer::step(data::HostBatch const& host, double rate) {
+// A rank that fails leaves, so that no other waits for it. Its graph goes first, which the communicator may wait for.
+void Trainer::step(data::HostBatch const& host, double rate) try {
+  communicator_->expect_all();
   upload(host, rate);
   backend_.replay(recording_, [&] {
-    backend_.zero(parameters_.gradients.flat(wide(options_.dtype)));
+    Tensor const gradients = parameters_.gradients.flat(wide(options_.dtype));
+    backend_.zero(gradients);
     compute_gradients();
+    communicator_->all_reduce(gradients);
+    communicator_->all_reduce(loss_of(state_));
     update();
   });
+} catch (...) {
+  recording_.reset();
+  communicator_->abort();
+  throw;
 }
 
 Tensor Trainer::evaluate() {
@@ -159,6 +166,7 @@ Tensor Trainer::evaluate() {
 StepState Trainer::state() const {
   StepState s;
   backend_.download(&s, state_);
+  communicator_->expect_all();
   return s;
 }
 void Trainer::set_state(StepState const& s) { backend_.upload(state_, &s); }

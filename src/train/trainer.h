@@ -43,11 +43,14 @@ class FOLIO_API Trainer {
   /// Fault::value where an option is out of range.
   Trainer(Backend&, TrainerOptions const&, std::unique_ptr<Communicator> = nullptr);
 
-  /// A rank's batch is its share of the global one: a step of all ranks is the step of one with all shares. Fault::value
-  /// where the batch is not of the options' shape, or the rate is negative or no number; Fault::content where no target
-  /// counts, or for a token that the vocabulary lacks.
+  /// A rank's batch is its share of the global one: a step of all ranks is the step of one with all shares.
+  /// Fault::value where the batch is not of the options' shape, or the rate is negative or no number; Fault::content
+  /// where no target counts, or for a token that the vocabulary lacks; Fault::failed where another rank has left, as
+  /// this one does where it throws.
   void step(data::HostBatch const&, double rate);
-  void accumulate(data::HostBatch const&, double rate);  // step without zeroing gradients and without the update
+  /// Adds the gradients of a batch to those that lie there: a step without zeroing, without the sum over ranks and
+  /// without the update.
+  void accumulate(data::HostBatch const&, double rate);
 
   Tensor evaluate();  // hidden (B, T, C) of the first uploaded micro-batch, without dropout
 

@@ -132,6 +132,28 @@ TEST_P(OpContract, IdsOutOfRangeGiveNaNAndMoveNothingWhereTheHostCannotReadThem)
   rig_.check_guards();
 }
 
+TEST_P(OpContract, NoRowsAreNoWork) {
+  Affine const norm{w({4}), w({4})}, layer{w({4, 6}, {.linear = true}), w({6})};
+  Weight const wte = w({5, 4}, {.lookup = true, .head = true}), wpe = w({3, 4}, {.lookup = true});
+  Tensor const x = t({1, 0, 4}), dx = t({1, 0, 4}), y = t({1, 0, 6}), rows = wide_t({1, 0, 4}),
+               state = rig_.object(StepState{});
+  Dropout const dropout{.rate = 0.5, .site = Site::embedding, .sequences = rig_.numbers({1}, {0}), .state = state};
+  rig_.lend({.rows = 1, .sequences = 1, .context = 1, .channels = 4, .heads = 2, .vocab = 5, .chunk = 1});
+  b.embed(rows, ids({1, 0}), ids({1, 0}), wte, wpe), b.embed_backward(rows, ids({1, 0}), ids({1, 0}), wte, wpe);
+  b.gather(rows, wide_t({3, 4}), ids({0}));
+  b.layer_norm(x, wide_t({1, 0, 2}), rows, norm),
+      b.layer_norm_backward(rows, x, wide_t({1, 0, 4}), wide_t({1, 0, 2}), norm);
+  b.linear(y, x, layer), b.linear_backward(dx, y, x, layer);
+  b.gelu(x, dx), b.gelu_backward(x, dx, dx);
+  b.dropout_add(rows, {}, rows, dropout), b.dropout_backward(rows, rows, dropout);
+  b.attention(x, wide_t({1, 2, 0}), t({1, 0, 12}), {});
+  b.attention_backward(t({1, 0, 12}), x, x, wide_t({1, 2, 0}), t({1, 0, 12}), {});
+  b.head(wide_t({1, 0, 5}), x, wte), b.token_loss(rig_.output_f64({1, 0, 3}), x, wte, ids({1, 0}));
+  for (Weight const& one : {norm.weight, norm.bias, layer.weight, layer.bias, wte, wpe})
+    EXPECT_EQ(rig_.read(one.grad), Values(one.shape.size(), 0.0));
+  rig_.check_guards();
+}
+
 TEST_P(OpContract, ObserversHearTheOpItsPlaceAndItsOutputs) {
   std::vector<std::string> heard;
   b.observe([&](Event const& e) {

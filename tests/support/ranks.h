@@ -34,6 +34,10 @@ class Meeting {  // of all ranks, each of which shows the others a tensor
     all_here_.wait(lock, [&, now = round_] { return round_ != now || left_; });
     check(!left_, Fault::failed, "another rank has left");
   }
+  void expect_all() {
+    std::lock_guard const lock(mutex_);
+    check(!left_, Fault::failed, "another rank has left");
+  }
   void leave() noexcept {
     std::lock_guard const lock(mutex_);
     left_ = true;
@@ -63,6 +67,7 @@ class Together final : public Communicator {
     return sum > 0;
   }
   void abort() noexcept override { meeting_->leave(); }
+  void expect_all() const override { meeting_->expect_all(); }
 
  private:
   template <class T>

@@ -105,6 +105,26 @@ TEST(CudaRanks, TwoGpusTakeTheStepsOfOneAndAgree) {
   });
 }
 
+// The device in use is a property of the calling thread, which an op must not rely on.
+TEST(CudaRanks, TwoGpusAreUsedInTurnByOneThreadAndByAnother) {
+  if (cuda_status().gpus.size() < 2) GTEST_SKIP() << "two GPUs are needed; there are " << cuda_status().gpus.size();
+  Backends backends;
+  std::vector<Tensor> x, y;
+  std::vector<float> const ones(1000, 1);
+  for (int r = 0; r < 2; ++r) {
+    backends.push_back(make_cuda_backend({.device = r}));
+    for (auto* list : {&x, &y}) list->push_back({DType::f32, {1000}, backends.back()->acquire(4000), "t"});
+    backends.back()->upload(x.back(), ones.data());
+  }
+  auto const compute = [&](int r) { backends[size_t(r)]->gelu(y[size_t(r)], x[size_t(r)]); };
+  for (int const r : {0, 1, 0, 1}) compute(r);
+  for (int const r : {1, 0}) std::jthread([&, r] { compute(r); });
+  for (int const r : {0, 1}) {
+    EXPECT_NEAR(host<float>(*backends[size_t(r)], y[size_t(r)])[999], 0.841192f, 1e-6);
+    for (auto* list : {&x, &y}) backends[size_t(r)]->release((*list)[size_t(r)].data);
+  }
+}
+
 // Every collective, between ranks that hold rank + 1 in all elements but for those that a collective gives.
 void every_collective(Backend& backend, Communicator& c) {
   auto const tensor = [&](int64_t n, double value) {
@@ -157,6 +177,55 @@ TEST(Communicators, ARankThatLeavesEndsTheWaitOfTheOthers) {
   } catch (Error const& e) {
     EXPECT_EQ(e.fault, Fault::failed);
   }
+}
+
+// Rank 1 fails before its sixth step, with a token that there is not: by then a step is a graph on a GPU.
+void one_of_two_fails(Backends const& backends, DType dtype, std::vector<std::unique_ptr<Communicator>> communicators) {
+  std::vector<Fault> faults(2, Fault::bug);
+  std::vector<int> steps(2, 0);
+  on_ranks(2, [&](int r) {
+    try {
+      train::Trainer t(*backends[size_t(r)], options(dtype, 2), std::move(communicators[size_t(r)]));
+      for (unsigned step = 0; step < kSteps; ++step, ++steps[size_t(r)]) {
+        data::HostBatch own = share(batch(kAccumulate * kSequences, kLength, kVocab, step), kAccumulate, r, 2);
+        if (r == 1 && step == 5) own.tokens[0] = -1;
+        t.step(own, 1e-3);
+        (void)t.state();
+      }
+    } catch (Error const& e) {
+      faults[size_t(r)] = e.fault;
+    }
+  });
+  EXPECT_EQ(faults[1], Fault::content);
+  EXPECT_EQ(faults[0], Fault::failed);
+  EXPECT_EQ(steps, (std::vector<int>{5, 5}));
+}
+
+TEST(Communicators, ARankThatFailsEndsTheStepsOfTheOthers) {
+  Backends backends;
+  for (int r = 0; r < 2; ++r) backends.push_back(kCpu.make());
+  one_of_two_fails(backends, DType::f32, together(2));
+}
+
+TEST(CudaRanks, AGpuThatFailsEndsTheStepsOfTheOther) {
+  if (cuda_status().gpus.size() < 2) GTEST_SKIP() << "two GPUs are needed; there are " << cuda_status().gpus.size();
+  Backends backends;
+  for (int r = 0; r < 2; ++r) backends.push_back(make_cuda_backend({.device = r}));
+  one_of_two_fails(backends, DType::f32, make_nccl(std::vector<Backend*>{backends[0].get(), backends[1].get()}));
+}
+
+// Two calls, without the other rank: it is not waited for, and what lies there is not summed again.
+TEST(Communicators, AccumulatingIsARanksOwn) {
+  std::vector<std::vector<double>> gradients;
+  for (bool const one_of_two : {false, true}) {
+    auto const backend = kReference.make();
+    auto communicators = together(2);
+    train::Trainer t(*backend, options(DType::f64, 2), one_of_two ? std::move(communicators[0]) : nullptr);
+    data::HostBatch const own = share(batch(kAccumulate * kSequences, kLength, kVocab), kAccumulate, 0, 2);
+    for (int twice = 0; twice < 2; ++twice) t.accumulate(own, 1e-3);
+    gradients.push_back(read_state(*backend, t).g);
+  }
+  EXPECT_TRUE(gradients[0] == gradients[1]);
 }
 
 TEST(Communicators, RefuseWhatTheyCannotSumOrShare) {

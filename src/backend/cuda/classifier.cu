@@ -117,8 +117,8 @@ int64_t scratch_of_classifier(Limits const& l) {
   return int64_t(Products::kWorkspace) + Room::kAlign + rows * of_row;
 }
 
-// Fast products want sizes that are multiples of 16, and 50,257 is one more than 3,141 · 16: a product over the vocabulary
-// is one over the multiple and one over the rest. f(first, count) for each.
+// Fast products want sizes that are multiples of 16, and 50,257 is one more than 3,141 · 16: a product over the
+// vocabulary is one over the multiple and one over the rest. f(first, count) for each.
 template <class F>
 void each_part_of_vocabulary(int64_t V, F f) {
   int64_t const whole = V / 16 * 16;

@@ -4,8 +4,8 @@
 #include <dlfcn.h>
 #include <nccl.h>
 
+#include <atomic>
 #include <cstdlib>
-#include <mutex>
 
 #include "backend/cuda/cuda.h"
 
@@ -78,30 +78,27 @@ class Group {  // the ranks of one machine, in one process
     nccl().expect(nccl().init_all(comms_.data(), int(devices.size()), devices.data()), "joining the GPUs");
   }
   ~Group() {
-    if (!left())
+    if (!left_)
       for (ncclComm_t const c : comms_) (void)nccl().destroy(c);
   }
   Group(Group const&) = delete;
 
   ncclComm_t of(int rank) const {
-    check(!left(), Fault::failed, "another rank has left: what went wrong there ends the run");
+    expect_all();
     return comms_[size_t(rank)];
   }
   int size() const { return int(comms_.size()); }
-  bool left() const {
-    std::lock_guard const lock(mutex_);
-    return left_;
-  }
-  void leave() noexcept {  // every rank's calls end, also those that wait for others
-    std::lock_guard const lock(mutex_);
-    if (std::exchange(left_, true)) return;
+  void expect_all() const { check(!left_, Fault::failed, "another rank has left: what went wrong there ends the run"); }
+  // Every rank's calls end, also those that wait for others. NCCL waits here until no graph refers to a rank any more:
+  // the others let go of theirs when expect_all tells them, so no lock is held.
+  void leave() noexcept {
+    if (left_.exchange(true)) return;
     for (ncclComm_t const c : comms_) (void)nccl().abort(c);
   }
 
  private:
   std::vector<ncclComm_t> comms_;
-  mutable std::mutex mutex_;
-  bool left_ = false;
+  std::atomic<bool> left_ = false;
 };
 
 class Rank final : public Communicator {
@@ -119,10 +116,11 @@ class Rank final : public Communicator {
     expect(nccl().all_reduce(flag_.data, flag_.data, 1, ncclInt32, ncclMax, group_->of(rank_), backend_.stream()),
            "agree");
     backend_.download(&value, flag_);
-    check(!group_->left(), Fault::failed, "another rank has left: what went wrong there ends the run");
+    expect_all();
     return value != 0;
   }
   void abort() noexcept override { group_->leave(); }
+  void expect_all() const override { group_->expect_all(); }
 
  private:
   void do_all_reduce(Tensor t) override {

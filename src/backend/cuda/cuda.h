@@ -23,6 +23,10 @@ inline constexpr int kNormParts = 512;  // partial sums of add_norm
 inline int64_t parts_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 inline int64_t round_up(int64_t n, int64_t to) { return parts_of(n, to) * to; }
 
+/// Blocks for a kernel that walks over n elements in strides of the whole grid.
+inline constexpr int kStrideThreads = 256;
+inline unsigned stride_blocks(int64_t n) { return unsigned(std::clamp<int64_t>(parts_of(n, kStrideThreads), 1, 4096)); }
+
 class Room {  // what is left of scratch; copies hand out the same memory again
  public:
   static constexpr int64_t kAlign = 256;  // which cublasLt asks of its workspace
@@ -46,10 +50,14 @@ class Room {  // what is left of scratch; copies hand out the same memory again
   int64_t used_;  // at first what lies before an aligned address
 };
 
+inline void check_type(Fault fault, DType d) {
+  check(d == DType::f32 || d == DType::bf16, fault, "the cuda backend computes in f32 and bf16, not {}", name_of(d));
+}
+
 /// f.operator()<S>() for the type that d is stored as.
 template <class F>
 void with_storage(DType d, F f) {
-  check(d == DType::f32 || d == DType::bf16, "the cuda backend computes in f32 and bf16, not {}", name_of(d));
+  check_type(Fault::bug, d);
   if (d == DType::f32) f.template operator()<float>();
   else f.template operator()<bf16>();
 }
@@ -73,7 +81,11 @@ class Cuda final : public Backend {
   /// bf16: a rounded copy of what is multiplied, in the master's layout. Else 0: it computes from the masters.
   size_t compute_bytes(Shape const&, DType, Uses) const override;
 
-  cudaStream_t stream() const { return stream_.get(); }
+  /// What every op is queued on. The device in use is a property of the calling thread: from here on it is ours.
+  cudaStream_t stream() const {
+    use();
+    return stream_.get();
+  }
   int device() const { return options_.device; }
 
  private:
@@ -130,7 +142,7 @@ class Cuda final : public Backend {
           w.master.label, name_of(dtype_of<S>));
     return reinterpret_cast<S*>(w.compute.data);
   }
-  void use() const;  // makes this backend's device the calling thread's
+  void use() const;
 
   CudaOptions options_;
   bool poison_;  // new memory is NaN (tests)

@@ -7,9 +7,6 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
-constexpr int64_t kMostBlocks = 4096;
-
-unsigned blocks_for(int64_t n) { return unsigned(std::clamp<int64_t>(parts_of(n, kThreads), 1, kMostBlocks)); }
 
 __device__ float read(float const* table, int32_t id, int64_t below, int64_t c, int64_t C) {
   return 0 <= id && id < below ? table[id * C + c] : NAN;
@@ -69,7 +66,7 @@ int64_t scratch_of_embedding(Limits const&) { return 0; }
 
 void Cuda::do_embed(Tensor x, Tensor tokens, Tensor positions, Weight const& wte, Weight const& wpe) {
   if (x.size() == 0) return;
-  add_rows<<<blocks_for(x.size()), kThreads, 0, stream()>>>(
+  add_rows<<<stride_blocks(x.size()), kStrideThreads, 0, stream()>>>(
       x.as<float>(), tokens.as<int32_t>(), positions.as<int32_t>(), wte.master.as<float>(), wte.shape[0],
       wpe.master.as<float>(), wpe.shape[0], x.size(), x.shape[-1]);
   launched("embed: {}");
@@ -88,8 +85,8 @@ void Cuda::do_embed_backward(Tensor dx, Tensor tokens, Tensor positions, Weight 
 
 void Cuda::do_gather(Tensor y, Tensor x, Tensor rows) {
   if (y.size() == 0) return;
-  copy_rows<<<blocks_for(y.size()), kThreads, 0, stream()>>>(y.as<float>(), x.as<float>(), rows.as<int32_t>(), x.rows(),
-                                                             y.size(), y.shape[-1]);
+  copy_rows<<<stride_blocks(y.size()), kStrideThreads, 0, stream()>>>(y.as<float>(), x.as<float>(), rows.as<int32_t>(),
+                                                                      x.rows(), y.size(), y.shape[-1]);
   launched("gather: {}");
 }
 

@@ -7,9 +7,6 @@ namespace folio::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kMostBlocks = 4096;
-
-unsigned blocks_for(int64_t n) { return unsigned(std::clamp<int64_t>(parts_of(n, kThreads), 1, kMostBlocks)); }
 
 __global__ void narrow(bf16* y, float const* x, int64_t n) {
   for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += int64_t(gridDim.x) * blockDim.x)
@@ -53,14 +50,14 @@ constexpr int64_t kWideBytes = int64_t{128} << 20;  // of products before bias a
 }  // namespace
 
 size_t Cuda::compute_bytes(Shape const& shape, DType dtype, Uses uses) const {
-  check(dtype == DType::f32 || dtype == DType::bf16, Fault::value, "the cuda backend computes in f32 and bf16, not {}",
-        name_of(dtype));
+  check_type(Fault::value, dtype);
   return dtype == DType::bf16 && (uses.linear || uses.head) ? size_t(shape.size()) * sizeof(bf16) : 0;
 }
 
 void Cuda::do_prepare(Weight const& w) {
   if (w.compute.empty() || w.shape.size() == 0) return;
-  narrow<<<blocks_for(w.shape.size()), kThreads, 0, stream()>>>(factor<bf16>(w), w.master.as<float>(), w.shape.size());
+  narrow<<<stride_blocks(w.shape.size()), kStrideThreads, 0, stream()>>>(factor<bf16>(w), w.master.as<float>(),
+                                                                         w.shape.size());
   launched("prepare: {}");
 }
 
@@ -92,7 +89,8 @@ void Cuda::linear_in(Tensor y, Tensor x, Affine const& a) {
     for (int64_t first = 0; first < N; first += rows) {
       int64_t const some = std::min(rows, N - first);
       multiply(wide, O, false, matrix(X + first * I, I), matrix(W, O), nullptr, some, O, I, room);
-      narrow_with_bias<<<blocks_for(some * O), kThreads, 0, stream()>>>(Y + first * O, wide, bias, some * O, O);
+      narrow_with_bias<<<stride_blocks(some * O), kStrideThreads, 0, stream()>>>(Y + first * O, wide, bias, some * O,
+                                                                                 O);
       launched("linear: {}");
     }
   }

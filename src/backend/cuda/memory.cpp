@@ -43,6 +43,7 @@ Made made(Make make, char const* what) {
 
 void expect(cudaError_t error, Sentence what) {
   if (error == cudaSuccess) return;
+  (void)cudaGetLastError();  // it is told here, and must not be found by the next launch
   fail(error == cudaErrorMemoryAllocation ? Fault::memory : Fault::device, what, cudaGetErrorString(error));
 }
 void expect(cublasStatus_t status, Sentence what) {
@@ -92,7 +93,7 @@ void* Cuda::acquire(size_t bytes) {
   void* p = nullptr;
   size_t const whole = size_t(round_up(int64_t(std::max<size_t>(bytes, 1)), 256));
   if (cudaError_t const error = cudaMalloc(&p, whole); error == cudaErrorMemoryAllocation) {
-    (void)cudaGetLastError();  // it is reported here and must not be found by the next launch
+    (void)cudaGetLastError();  // as expect does
     constexpr double kMiB = 1 << 20;
     fail(Fault::memory, "out of memory on the GPU: {:.1f} MiB asked for, {:.1f} MiB available", double(bytes) / kMiB,
          double(device_memory().free) / kMiB);
@@ -109,13 +110,8 @@ MemoryOfDevice Cuda::device_memory() const {
   return memory;
 }
 
-// The device in use is the thread's own, and another thread than the one that made the backend may use it.
-void Cuda::do_upload(Tensor to, void const* from) {
-  use();
-  staging_.upload(stream(), to.data, from, to.bytes());
-}
+void Cuda::do_upload(Tensor to, void const* from) { staging_.upload(stream(), to.data, from, to.bytes()); }
 void Cuda::do_download(void* to, Tensor from) {
-  use();
   expect(cudaMemcpyAsync(to, from.data, from.bytes(), cudaMemcpyDeviceToHost, stream()), "download: {}");
   expect(cudaStreamSynchronize(stream()), "the GPU stopped: {}");
 }
@@ -126,11 +122,11 @@ void Cuda::do_zero(Tensor t) { expect(cudaMemsetAsync(t.data, 0, t.bytes(), stre
 
 // The first call runs as it is: it loads kernels and chooses products, which a capture must not.
 void Cuda::do_replay(std::unique_ptr<Recording>& recording, std::function<void()> const& ops) {
-  use();
   if (!options_.graph) return ops();
   if (!recording) {
+    ops();
     recording = std::make_unique<CudaGraph>();
-    return ops();
+    return;
   }
   auto& graph = static_cast<CudaGraph&>(*recording);
   if (!graph.captured()) graph.capture(stream(), ops);
@@ -138,8 +134,7 @@ void Cuda::do_replay(std::unique_ptr<Recording>& recording, std::function<void()
 }
 
 size_t Cuda::scratch_bytes(Limits const& l) const {
-  check(l.dtype == DType::f32 || l.dtype == DType::bf16, Fault::value,
-        "the cuda backend computes in f32 and bf16, not {}", name_of(l.dtype));
+  check_type(Fault::value, l.dtype);
   return size_t(Room::kAlign + std::max({scratch_of_embedding(l), scratch_of_norm(l), scratch_of_linear(l),
                                          scratch_of_attention(l), scratch_of_classifier(l), scratch_of_optimizer(l)}));
 }
