@@ -8,16 +8,16 @@
 //   activation gradients (d…)           overwrite    =
 //   the residual stream's gradient      accumulates +=   (layer_norm_backward's dx)
 //
-// (…, C) means any leading dimensions: such an op works row by row.
+// (…, C) means any leading dimensions: such an op works row by row; on no rows it does nothing.
 //
 // Types: a run computes in one type D (bf16 or f32 on the cpu backend; f32, f64 or c128 on the reference). Wide is f32
 // for bf16, else D itself: masters, gradients, moments, statistics, losses, logits, and the residual stream with its
 // gradient. Every other activation and its gradient is D. An op below says "wide" where it is not D.
 //
-// Public ops are not virtual: they check shapes, call the private virtual do_…, then tell the observer.
-// A device overrides the do_… functions; a fused one has a default body of basic ones, its test oracle.
-// An op takes its scratch from what the backend was lent, so it allocates nothing. The observer, the scope and
-// the scratch make a backend an object of one thread.
+// Public ops are not virtual: they check shapes, call the private virtual do_… where there are rows, then tell the
+// observer. A device overrides the do_… functions; a fused one has a default body of basic ones, its test oracle. An op
+// takes its scratch from what the backend was lent, so it allocates nothing. The observer, the scope and the scratch
+// make a backend an object of one thread.
 #pragma once
 
 #include <functional>

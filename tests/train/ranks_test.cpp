@@ -198,7 +198,9 @@ void one_of_two_fails(Backends const& backends, DType dtype, std::vector<std::un
   });
   EXPECT_EQ(faults[1], Fault::content);
   EXPECT_EQ(faults[0], Fault::failed);
-  EXPECT_EQ(steps, (std::vector<int>{5, 5}));
+  EXPECT_EQ(steps[1], 5);
+  EXPECT_TRUE(steps[0] == 4 || steps[0] == 5)
+      << steps[0];  // its fifth may end before it learns that it is alone, or after
 }
 
 TEST(Communicators, ARankThatFailsEndsTheStepsOfTheOthers) {

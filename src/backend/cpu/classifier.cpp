@@ -43,7 +43,6 @@ int64_t Cpu::chunk_rows(DType d, int64_t rows, Weight const& w, Room room) const
 
 void Cpu::do_token_loss(Tensor scores, Tensor x, Weight const& w, Tensor ids) {
   int64_t const N = x.rows(), V = w.shape[0], C = w.shape[1], ldz = row_of(V);
-  if (N == 0) return;
   Room room = this->room("token_loss");
   int64_t const chunk = chunk_rows(x.dtype, N, w, room);
   float* const z = room.take(chunk * ldz);
@@ -122,7 +121,6 @@ void Cpu::classify(Tensor losses, Tensor dx, Tensor x, Weight const& w, Targets 
 
 void Cpu::do_classifier(Tensor losses, Tensor dx, Tensor x, Weight const& w, Targets const& targets, Tensor state,
                         ClassifierOptions const& options) {
-  if (x.rows() == 0) return;
   with_storage(x.dtype, [&]<class S> { classify<S>(losses, dx, x, w, targets, step_state(state), options); });
 }
 

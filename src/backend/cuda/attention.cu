@@ -266,7 +266,6 @@ int64_t scratch_of_attention(Limits const& l) {  // attention_backward's deltas
 }
 
 void Cuda::do_attention(Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
-  if (y.size() == 0) return;
   AttentionSizes const z = sizes_of(y, lse);
   with_storage(y.dtype, [&]<class S> {
     launch_tiles("attention: {}", stream(), z, 4, dropout.rate == 0 ? attend<S, false> : attend<S, true>, y.as<S>(),
@@ -275,7 +274,6 @@ void Cuda::do_attention(Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout
 }
 
 void Cuda::do_attention_backward(Tensor dqkv, Tensor dy, Tensor y, Tensor lse, Tensor qkv, Dropout const& dropout) {
-  if (y.size() == 0) return;
   AttentionSizes const z = sizes_of(y, lse);
   float* const deltas = room("attention_backward").take<float>(lse.size());
   with_storage(y.dtype, [&]<class S> {

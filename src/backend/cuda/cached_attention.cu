@@ -102,7 +102,6 @@ __global__ __launch_bounds__(kWarps* kWarp) void attend_cached(T* y, T const* qk
 }  // namespace
 
 void Cuda::do_cached_attention(Tensor y, Tensor qkv, Tensor pool, Ragged const& r) {
-  if (y.size() == 0) return;
   Pool const z{.positions = r.positions.as<int32_t>(),
                .query_start = r.query_start.as<int32_t>(),
                .table = r.block_table.as<int32_t>(),

@@ -137,14 +137,12 @@ void Cuda::logits(float* z, int64_t leading, S const* x, Weight const& w, int64_
 }
 
 void Cuda::do_head(Tensor logits_, Tensor x, Weight const& w) {
-  if (x.rows() == 0) return;
   with_storage(x.dtype,
                [&]<class S> { logits(logits_.as<float>(), w.shape[0], x.as<S>(), w, x.rows(), room("head")); });
 }
 
 void Cuda::do_token_loss(Tensor scores, Tensor x, Weight const& w, Tensor ids) {
   int64_t const N = x.rows(), V = w.shape[0], C = w.shape[1], pitch = pitch_of(V);
-  if (N == 0) return;
   Room const room = this->room("token_loss");
   int64_t const chunk = chunk_rows(x.dtype, N, V, room);
   Room logits_room = room;
@@ -194,7 +192,6 @@ void Cuda::classify(Tensor losses, Tensor dx, Tensor x, Weight const& w, Targets
 
 void Cuda::do_classifier(Tensor losses, Tensor dx, Tensor x, Weight const& w, Targets const& targets, Tensor state,
                          ClassifierOptions const& options) {
-  if (x.rows() == 0) return;
   with_storage(x.dtype, [&]<class S> { classify<S>(losses, dx, x, w, targets, state, options); });
 }
 

@@ -65,7 +65,6 @@ __global__ void __launch_bounds__(kThreads)
 int64_t scratch_of_embedding(Limits const&) { return 0; }
 
 void Cuda::do_embed(Tensor x, Tensor tokens, Tensor positions, Weight const& wte, Weight const& wpe) {
-  if (x.size() == 0) return;
   add_rows<<<stride_blocks(x.size()), kStrideThreads, 0, stream()>>>(
       x.as<float>(), tokens.as<int32_t>(), positions.as<int32_t>(), wte.master.as<float>(), wte.shape[0],
       wpe.master.as<float>(), wpe.shape[0], x.size(), x.shape[-1]);
@@ -74,7 +73,6 @@ void Cuda::do_embed(Tensor x, Tensor tokens, Tensor positions, Weight const& wte
 
 void Cuda::do_embed_backward(Tensor dx, Tensor tokens, Tensor positions, Weight const& wte, Weight const& wpe) {
   int64_t const N = dx.rows(), C = dx.shape[-1];
-  if (N == 0) return;
   auto const add = [&](Weight const& w, Tensor const& ids) {
     add_to_rows<<<unsigned(N), kThreads, 0, stream()>>>(w.grad.as<float>(), w.shape[0], dx.as<float>(),
                                                         ids.as<int32_t>(), N, C);
@@ -84,7 +82,6 @@ void Cuda::do_embed_backward(Tensor dx, Tensor tokens, Tensor positions, Weight 
 }
 
 void Cuda::do_gather(Tensor y, Tensor x, Tensor rows) {
-  if (y.size() == 0) return;
   copy_rows<<<stride_blocks(y.size()), kStrideThreads, 0, stream()>>>(y.as<float>(), x.as<float>(), rows.as<int32_t>(),
                                                                       x.rows(), y.size(), y.shape[-1]);
   launched("gather: {}");

@@ -73,7 +73,6 @@ void Cuda::linear_in(Tensor y, Tensor x, Affine const& a) {
   int64_t const N = x.rows(), I = x.shape[-1], O = y.shape[-1];
   S *const Y = y.as<S>(), *const X = x.as<S>(), *const W = factor<S>(a.weight);
   float const* const bias = a.bias.empty() ? nullptr : a.bias.master.as<float>();
-  if (N == 0) return;
   if (a.weight.grad.empty()) return product<false>(stream(), Y, O, X, W, bias, N, O, I);
   Room room = this->room("linear");
   if constexpr (std::is_same_v<S, float>) {
@@ -104,7 +103,6 @@ template <class S>
 void Cuda::linear_backward_in(Tensor dx, Tensor dy, Tensor x, Affine const& a) {
   int64_t const N = x.rows(), I = x.shape[-1], O = dy.shape[-1];
   S *const dX = dx.as<S>(), *const dY = dy.as<S>(), *const X = x.as<S>(), *const W = factor<S>(a.weight);
-  if (N == 0) return;
   Room room = this->room("linear_backward");
   multiply(dX, I, false, matrix(dY, O), matrix(W, O, true), nullptr, N, I, O, room);
   multiply(a.weight.grad.as<float>(), O, true, matrix(X, I, true), matrix(dY, O), nullptr, I, O, N, room);

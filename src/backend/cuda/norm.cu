@@ -109,7 +109,6 @@ int64_t scratch_of_norm(Limits const& l) { return round_up(kParts * 2 * l.channe
 
 void Cuda::do_layer_norm(Tensor y, Tensor stats, Tensor x, Affine const& a) {
   int64_t const rows = x.rows(), C = x.shape[-1];
-  if (rows == 0) return;
   with_storage(y.dtype, [&]<class S> {
     norm_kernel<S><<<unsigned(parts_of(rows, kRows)), kRows * kWarp, 0, stream()>>>(
         y.as<S>(), stats.empty() ? nullptr : stats.as<float>(), x.as<float>(), a.weight.master.as<float>(),
@@ -120,7 +119,6 @@ void Cuda::do_layer_norm(Tensor y, Tensor stats, Tensor x, Affine const& a) {
 
 void Cuda::do_layer_norm_backward(Tensor dx, Tensor dy, Tensor x, Tensor stats, Affine const& a) {
   int64_t const rows = x.rows(), C = x.shape[-1];
-  if (rows == 0) return;
   float* const sums = room("layer_norm_backward").take<float>(kParts * 2 * C);
   with_storage(dy.dtype, [&]<class S> {
     norm_backward_kernel<S><<<unsigned(parts_of(rows, kRows)), kRows * kWarp, 0, stream()>>>(
