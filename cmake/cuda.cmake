@@ -24,6 +24,8 @@ if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # nvcc has it from 12.0 on, CMake 
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
 endif()
 find_package(CUDAToolkit 13 REQUIRED)
+include(cmake/cuda_headers.cmake)
+folio_require_cuda_headers(${CUDAToolkit_INCLUDE_DIRS})
 
 set(cuda_libraries ${CUDAToolkit_LIBRARY_DIR} /usr/local/cuda/lib64)
 file(GLOB cuda_sources CONFIGURE_DEPENDS src/backend/cuda/*.cu src/backend/cuda/*.cpp)

@@ -1,0 +1,13 @@
+# What the plug-in includes besides CUDA's runtime, looked for in the given folders and where the compiler looks.
+function(folio_require_cuda_headers)
+  set(cublasLt.h_comes_with "the toolkit's part cuBLAS (the package libcublas-dev-13-0)")
+  set(nccl.h_comes_with "NCCL (the package libnccl-dev of NVIDIA's repository), or name its folder in CPATH")
+  foreach(header cublasLt.h nccl.h)
+    find_path(found ${header} HINTS ${ARGV} ENV CPATH NO_CACHE)
+    if(NOT found)
+      list(JOIN ARGV ", " folders)
+      message(FATAL_ERROR "${header} was found neither in ${folders} nor where the compiler looks: install ${${header}_comes_with}")
+    endif()
+    unset(found)
+  endforeach()
+endfunction()
