@@ -1,10 +1,13 @@
 #include "backend/plugin.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "core/error.h"
 
@@ -14,6 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char const* kCudaFile = "folio-cuda.so";
+constexpr char const* kFunctions[] = {"folio_cuda_status", "folio_cuda_free_memory", "folio_nccl_version",
+                                      "folio_make_cuda_backend", "folio_make_nccl"};
 
 std::vector<fs::path> folders() {
   std::vector<fs::path> out;
@@ -40,6 +45,27 @@ F* function_of(void* library, char const* name) {
   return reinterpret_cast<F*>(::dlsym(library, name));
 }
 
+/// Whether all that a file's ELF header and its program headers speak of lies in the file. The loader maps what they
+/// say, and a page past the end kills the process. What is no ELF file is left to the loader's own words.
+bool whole(std::string const& path) {
+  std::error_code error;
+  uint64_t const size = fs::file_size(path, error);
+  auto const inside = [&](uint64_t at, uint64_t bytes) { return at <= size && bytes <= size - at; };
+  std::ifstream in(path, std::ios::binary);
+  auto const read = [&](auto& to) { return bool(in.read(reinterpret_cast<char*>(&to), sizeof to)); };
+  Elf64_Ehdr header{};
+  if (error || !read(header) || !std::equal(ELFMAG, ELFMAG + SELFMAG, header.e_ident) ||
+      header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(Elf64_Phdr))
+    return true;
+  if (!inside(header.e_shoff, uint64_t{header.e_shnum} * header.e_shentsize) ||
+      !inside(header.e_phoff, uint64_t{header.e_phnum} * sizeof(Elf64_Phdr)))
+    return false;
+  in.seekg(std::streamoff(header.e_phoff));
+  for (int i = 0; i < header.e_phnum; ++i)
+    if (Elf64_Phdr part{}; !read(part) || !inside(part.p_offset, part.p_filesz)) return false;
+  return true;
+}
+
 struct Plugin {
   void* library = nullptr;  // null: `status.trouble` says why
   CudaStatus status;
@@ -53,17 +79,28 @@ void* opened(std::string const& path, std::string& trouble) {
         kCudaFile);
     return nullptr;
   }
+  if (!whole(path)) {
+    trouble = fmt::format("{} is damaged: parts of it lie past its end; build or install it again", path);
+    return nullptr;
+  }
   void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!library) {
     trouble = fmt::format("{} cannot be opened: {}", path, ::dlerror());
     return nullptr;
   }
   auto* const abi = function_of<FolioPluginAbi>(library, "folio_plugin_abi");
-  std::string const theirs = abi ? abi() : "none", ours = plugin_abi();
-  if (theirs == ours) return library;
-  trouble =
-      fmt::format("{} was not built with this folio (interface {}; expected {}): build both again", path, theirs, ours);
-  return nullptr;
+  char const* const said = abi ? abi() : nullptr;
+  if (std::string const theirs = said ? said : "none", ours = plugin_abi(); theirs != ours) {
+    trouble = fmt::format("{} was not built with this folio (interface {}; expected {}): build both again", path,
+                          theirs, ours);
+    return nullptr;
+  }
+  for (char const* name : kFunctions)
+    if (!::dlsym(library, name)) {
+      trouble = fmt::format("{} is damaged: it lacks {}; build or install it again", path, name);
+      return nullptr;
+    }
+  return library;
 }
 
 // Of a GPU that there is.
@@ -90,20 +127,22 @@ Plugin const& plugin() {
   return found;
 }
 
+template <class F>
+F& function(char const* name) {  // one of kFunctions
+  check(plugin().library != nullptr, Fault::device, "{}", plugin().status.trouble);
+  return *function_of<F>(plugin().library, name);
+}
+
 }  // namespace
 
 CudaStatus const& cuda_status() { return plugin().status; }
 
-void* cuda_function(char const* name) {
-  check(plugin().library != nullptr, Fault::device, "{}", plugin().status.trouble);
-  void* const function = ::dlsym(plugin().library, name);
-  check(function != nullptr, Fault::device, "{} lacks {}: build it again, with this folio", plugin().status.plugin,
-        name);
-  return function;
-}
+uint64_t cuda_free_memory(int gpu) { return function<FolioCudaFreeMemory>("folio_cuda_free_memory")(gpu); }
 
-uint64_t cuda_free_memory(int gpu) {
-  return reinterpret_cast<FolioCudaFreeMemory*>(cuda_function("folio_cuda_free_memory"))(gpu);
+std::string cuda_nccl_version() {
+  std::string version;
+  if (plugin().library) function<FolioNcclVersion>("folio_nccl_version")(version);
+  return version;
 }
 
 CudaGpu const& cuda_gpu(int number) {
@@ -122,13 +161,12 @@ CudaGpu const& cuda_gpu(int number) {
 
 std::unique_ptr<Backend> make_cuda_backend(CudaOptions const& options) {
   (void)cuda_gpu(options.device);
-  auto* const make = reinterpret_cast<FolioMakeCudaBackend*>(cuda_function("folio_make_cuda_backend"));
-  return std::unique_ptr<Backend>(make(options));
+  return std::unique_ptr<Backend>(function<FolioMakeCudaBackend>("folio_make_cuda_backend")(options));
 }
 
 std::vector<std::unique_ptr<Communicator>> make_nccl(std::span<Backend* const> backends) {
   std::vector<std::unique_ptr<Communicator>> made;
-  reinterpret_cast<FolioMakeNccl*>(cuda_function("folio_make_nccl"))(backends, made);
+  function<FolioMakeNccl>("folio_make_nccl")(backends, made);
   return made;
 }
 

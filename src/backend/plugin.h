@@ -26,7 +26,6 @@ struct CudaStatus {
   int driver = 0;              // the newest CUDA that the driver can; 0: no driver
   std::string driver_release;  // "580.95.05"; empty where the driver does not say
   std::string cublaslt;        // "13.0.0"
-  std::string nccl;            // "NCCL 2.27.7"; empty: libnccl.so.2 was not found
   std::vector<CudaGpu> gpus;
   std::string trouble;  // why make_cuda_backend() would be refused, a sentence; empty: it would not
 };
@@ -34,11 +33,11 @@ CudaStatus const& cuda_status();             // looked at once
 std::string cuda_version_text(int version);  // "13.0"
 CudaGpu const& cuda_gpu(int number);         // Fault::device where it is not there or cannot be used
 uint64_t cuda_free_memory(int gpu);          // bytes; of one that cuda_status() lists
-void* cuda_function(char const* name);       // of the plug-in; Fault::device where there is none to be used
+std::string cuda_nccl_version();             // opens libnccl.so.2: "NCCL 2.27.7"; empty: it was not found
 
-/// What program and plug-in must have in common, since objects with virtual functions pass between them. Whoever
-/// changes a virtual function of Backend, Memory, Recording or Communicator, or a function below, counts the first
-/// number up.
+/// What program and plug-in must have in common, since objects with virtual functions pass between them: folio's
+/// version, a hash of this header and of those that it includes (cmake/plugin_abi.cmake), the compiler, the standard
+/// library.
 std::string plugin_abi();
 
 }  // namespace folio
@@ -47,6 +46,7 @@ extern "C" {
 using FolioPluginAbi = char const*();
 using FolioCudaStatus = void(folio::CudaStatus&);  // fills all but `plugin`
 using FolioCudaFreeMemory = uint64_t(int gpu);
+using FolioNcclVersion = void(std::string&);
 using FolioMakeCudaBackend = folio::Backend*(folio::CudaOptions const&);
 using FolioMakeNccl = void(std::span<folio::Backend* const>, std::vector<std::unique_ptr<folio::Communicator>>&);
 }

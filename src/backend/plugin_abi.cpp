@@ -6,12 +6,9 @@
 namespace folio {
 
 std::string plugin_abi() {
-  constexpr int kInterface = 1;
-  return fmt::format(
-      "{}: folio {}, g++ {}, ABI {}/{}, Backend {}, Tensor {}, Limits {}, Dropout {}, StepState {}, "
-      "CudaOptions {}, CudaStatus {}",
-      kInterface, FOLIO_PLUGIN_VERSION, __VERSION__, __GXX_ABI_VERSION, _GLIBCXX_USE_CXX11_ABI, sizeof(Backend),
-      sizeof(Tensor), sizeof(Limits), sizeof(Dropout), sizeof(StepState), sizeof(CudaOptions), sizeof(CudaStatus));
+  return fmt::format("folio {}, headers {}, g++ {}, ABI {}/{}, libstdc++ {}/{}", FOLIO_PLUGIN_VERSION,
+                     FOLIO_PLUGIN_INTERFACE, __VERSION__, __GXX_ABI_VERSION, _GLIBCXX_USE_CXX11_ABI, _GLIBCXX_RELEASE,
+                     __GLIBCXX__);
 }
 
 std::string cuda_version_text(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }

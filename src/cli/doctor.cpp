@@ -148,6 +148,7 @@ void cuda(Findings& out) {
     out.push_back({State::ok, "CUDA", "not built in: the CPU does all", {{"built_in", false}}});
     return;
   }
+  std::string const nccl = cuda_nccl_version();
   auto const version = [](int v) { return v > 0 ? Json(cuda_version_text(v)) : Json(); };
   auto const text = [](std::string const& t) { return t.empty() ? Json() : Json(t); };
   Json const values = {{"built_in", true},
@@ -157,12 +158,12 @@ void cuda(Findings& out) {
                        {"driver_cuda", version(s.driver)},
                        {"driver", text(s.driver_release)},
                        {"cublaslt", text(s.cublaslt)},
-                       {"nccl", text(s.nccl)},
+                       {"nccl", text(nccl)},
                        {"gpus", s.gpus.size()}};
-  std::string words = s.plugin;
+  std::string words;  // a plug-in that was not taken is named in `trouble`
   if (s.runtime > 0)
-    words += fmt::format("; runtime {}, cublasLt {}, {}", cuda_version_text(s.runtime), s.cublaslt,
-                         s.nccl.empty() ? "no NCCL (libnccl.so.2): one GPU at a time" : s.nccl);
+    words = fmt::format("{}; runtime {}, cublasLt {}, {}", s.plugin, cuda_version_text(s.runtime), s.cublaslt,
+                        nccl.empty() ? "no NCCL (libnccl.so.2): one GPU at a time" : nccl);
   if (s.driver > 0)
     words += fmt::format("; driver {}for CUDA {}", s.driver_release.empty() ? "" : s.driver_release + " ",
                          cuda_version_text(s.driver));

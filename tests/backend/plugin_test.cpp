@@ -2,7 +2,10 @@
 // need no GPU.
 #include "backend/plugin.h"
 
+#include <elf.h>
 #include <gtest/gtest.h>
+
+#include <cstring>
 
 #include "core/error.h"
 #include "tests/support/files.h"
@@ -65,7 +68,7 @@ TEST_F(Plugin, OfAnotherFolioIsRefused) {
   ASSERT_TRUE(other) << "ctest sets it: the folder of a plug-in that says another interface";
   expect_refused(trained_on("cuda", {{"FOLIO_PLUGINS", other}}),
                  {other, "was not built with this folio", "g++ 4.1", plugin_abi(), "build both again"});
-  Ended const doctor = run(program(), {"doctor"}, {{"FOLIO_PLUGINS", other}});
+  Ended const doctor = run(program(), {"doctor", "--json"}, {{"FOLIO_PLUGINS", other}});
   EXPECT_EQ(doctor.code, 0) << "the CPU is there";
   EXPECT_NE(doctor.out.find("was not built"), std::string::npos) << doctor.out;
 }
@@ -74,6 +77,55 @@ TEST_F(Plugin, ThatIsNoLibraryIsRefusedInTheLoadersWords) {
   write_file(folder / "folio-cuda.so", "not a library");
   expect_refused(trained_on("cuda", {{"FOLIO_PLUGINS", folder.path().string()}}),
                  {(folder / "folio-cuda.so").string(), "cannot be opened"});
+}
+
+TEST_F(Plugin, ThatIsDamagedIsRefusedAndDoctorWarns) {
+  char const* const other = std::getenv("FOLIO_OTHER_PLUGIN");
+  ASSERT_TRUE(other);
+  auto const expect = [&](std::map<std::string, std::string> const& set, std::vector<std::string> const& parts) {
+    expect_refused(trained_on("cuda", set), parts);
+    Ended const doctor = run(program(), {"doctor", "--json"}, set);
+    EXPECT_EQ(doctor.code, 0) << doctor.err;
+    EXPECT_NE(doctor.out.find("\"usable\": false"), std::string::npos) << doctor.out;
+    EXPECT_NE(doctor.out.find(parts[0]), std::string::npos) << parts[0] << " in " << doctor.out;
+  };
+  expect({{"FOLIO_PLUGINS", other}, {"FOLIO_OTHER_PLUGIN_SAYS", "same"}}, {"is damaged: it lacks folio_cuda_status"});
+  expect({{"FOLIO_PLUGINS", other}, {"FOLIO_OTHER_PLUGIN_SAYS", "nothing"}}, {"was not built with this folio", "none"});
+
+  std::vector<fs::path> files{fs::path(other) / "folio-cuda.so"};
+  if (!cuda_status().plugin.empty()) files.push_back(cuda_status().plugin);
+  fs::path const cut = folder / "folio-cuda.so";
+  for (fs::path const& file : files)
+    for (int const part : {0, 1, 10, 50, 90, 99}) {  // per cent
+      fs::copy_file(file, cut, fs::copy_options::overwrite_existing);
+      fs::resize_file(cut, fs::file_size(file) * uintmax_t(part) / 100);
+      expect({{"FOLIO_PLUGINS", folder.path().string()}},
+             {part == 0 ? "cannot be opened" : "is damaged: parts of it lie past its end", cut.string()});
+    }
+}
+
+TEST_F(Plugin, ThatSpeaksOfBytesPastItsEndIsRefused) {
+  char const* const other = std::getenv("FOLIO_OTHER_PLUGIN");
+  ASSERT_TRUE(other);
+  std::string const bytes = read_file(fs::path(other) / "folio-cuda.so");
+  Elf64_Ehdr header{};
+  std::memcpy(&header, bytes.data(), sizeof header);
+  for (size_t const at : {offsetof(Elf64_Ehdr, e_shoff), offsetof(Elf64_Ehdr, e_phoff),
+                          size_t(header.e_phoff) + offsetof(Elf64_Phdr, p_offset),
+                          size_t(header.e_phoff) + offsetof(Elf64_Phdr, p_filesz)})
+    for (uint64_t const value : {uint64_t(bytes.size()) + 1, uint64_t{1} << 63, ~uint64_t{0} - 8}) {
+      std::string broken = bytes;
+      std::memcpy(broken.data() + at, &value, sizeof value);
+      write_file(folder / "folio-cuda.so", broken);
+      expect_refused(trained_on("cuda", {{"FOLIO_PLUGINS", folder.path().string()}}), {"is damaged: parts of it"});
+    }
+}
+
+TEST_F(Plugin, OpensNcclOnlyForDoctor) {
+  if (cuda_status().plugin.empty()) GTEST_SKIP() << "this build has no plug-in for GPUs: the preset `cuda` has";
+  std::map<std::string, std::string> const trace{{"LD_DEBUG", "files"}};  // the loader tells on stderr what it opens
+  EXPECT_EQ(trained_on("cuda", trace).err.find("libnccl"), std::string::npos);
+  EXPECT_NE(run(program(), {"doctor"}, trace).err.find("libnccl.so.2"), std::string::npos);
 }
 
 TEST_F(Plugin, WithoutADriverOrAGpuSaysWhich) {

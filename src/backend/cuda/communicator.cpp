@@ -13,7 +13,6 @@ namespace folio::cuda {
 namespace {
 
 struct Nccl {  // the functions of libnccl.so.2 that are called
-  decltype(&ncclGetVersion) get_version;
   decltype(&ncclGetErrorString) get_error_string;
   decltype(&ncclCommInitAll) init_all;
   decltype(&ncclCommDestroy) destroy;
@@ -42,7 +41,7 @@ Nccl open_nccl() {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
     check(function, Fault::device, "libnccl.so.2 has no {}: it is too old; install NCCL 2.20 or later", name);
   };
-  find(n.get_version, "ncclGetVersion"), find(n.get_error_string, "ncclGetErrorString");
+  find(n.get_error_string, "ncclGetErrorString");
   find(n.init_all, "ncclCommInitAll"), find(n.destroy, "ncclCommDestroy"), find(n.abort, "ncclCommAbort");
   find(n.all_reduce, "ncclAllReduce"), find(n.reduce_scatter, "ncclReduceScatter");
   find(n.all_gather, "ncclAllGather"), find(n.broadcast, "ncclBroadcast");
@@ -151,12 +150,6 @@ class Rank final : public Communicator {
 };
 
 }  // namespace
-
-std::string nccl_version() {
-  int version = 0;
-  nccl().expect(nccl().get_version(&version), "NCCL's version");
-  return fmt::format("NCCL {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
-}
 
 std::vector<std::unique_ptr<Communicator>> make_nccl(std::span<Backend* const> backends) {
   std::vector<Cuda*> ranks;

@@ -18,12 +18,13 @@ F* found(void* library, char const* name) {
   return library ? reinterpret_cast<F*>(::dlsym(library, name)) : nullptr;
 }
 
-std::string nccl_if_there() {
-  try {
-    return nccl_version();
-  } catch (Error const&) {  // one GPU needs none
-    return "";
-  }
+// Asks without joining anything: communicator.cpp opens what ranks need.
+std::string nccl_version() {
+  void* const library = ::dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
+  auto* const version = found<int(int*)>(library, "ncclGetVersion");
+  int number = 0;
+  if (!version || version(&number) != 0) return "";
+  return fmt::format("NCCL {}.{}.{}", number / 10000, number / 100 % 100, number % 100);
 }
 
 // By the management library, which comes with the driver; its header does not come with every toolkit.
@@ -86,7 +87,6 @@ FOLIO_API void folio_cuda_status(CudaStatus& s) {
   (void)cudaDriverGetVersion(&s.driver);
   size_t const blas = cublasLtGetVersion();  // 130000 is 13.0.0
   s.cublaslt = fmt::format("{}.{}.{}", blas / 10000, blas / 100 % 100, blas % 100);
-  s.nccl = cuda::nccl_if_there();
   s.driver_release = cuda::driver_release();
   s.trouble = cuda::trouble_of(cuda::list(s.gpus), s);
   if (!s.trouble.empty()) s.gpus.clear();
@@ -98,6 +98,8 @@ FOLIO_API uint64_t folio_cuda_free_memory(int gpu) {
   cuda::expect(cudaMemGetInfo(&free, &total), "the GPU's memory: {}");
   return free;
 }
+
+FOLIO_API void folio_nccl_version(std::string& version) { version = cuda::nccl_version(); }
 
 FOLIO_API Backend* folio_make_cuda_backend(CudaOptions const& options) { return new cuda::Cuda(options); }
 
