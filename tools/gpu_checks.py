@@ -2,6 +2,7 @@
 figure, and says whether it is within its bound."""
 import filecmp
 import json
+import math
 import pathlib
 import random
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 MODEL = ["--layers", "4", "--heads", "4", "--embd", "128", "--context", "128", "--batch", "8"]
 RUN = ["--steps", "400", "--warmup", "10", "--dropout", "0.1", "--eval-every", "1000", "--eval-batches", "2",
        "--checkpoint-every", "1000", "--keep", "9"]
+TOP_OPS = 12  # of a profile, by their time
 STOPPED = 75  # exit code of a run that was stopped as asked
 
 
@@ -59,8 +61,14 @@ class Bench:
         return {line["step"]: line["loss"] for line in lines if line["type"] == "step"}
 
 
-def largest(a, b, steps):
-    return max(abs(a[step] - b[step]) for step in steps)
+def largest(pairs):
+    """The largest difference; NaN, which no bound passes, where one is not finite."""
+    apart = [abs(one - other) for one, other in pairs]
+    return max(apart) if all(map(math.isfinite, apart)) else math.nan
+
+
+def in_both(a, b, steps):
+    return [(a[step], b[step]) for step in steps]
 
 
 def losses_of_both(b):
@@ -70,7 +78,7 @@ def losses_of_both(b):
         b.copy("start", run)
         b.resume(run, 50, "--device", device)
     cpu, gpu = b.losses("on-cpu"), b.losses("on-gpu")
-    apart = largest(cpu, gpu, range(11, 61))
+    apart = largest(in_both(cpu, gpu, range(11, 61)))
     return apart <= 1e-4, f"{apart:.1e} at most, loss {cpu[11]:.3f} to {cpu[60]:.3f}", "1e-4"
 
 
@@ -95,7 +103,7 @@ def checkpoint_moves(b):
     b.resume("moved", 20, "--device", "cpu")
     b.resume("moved", 20, "--device", "cuda")
     b.train("stayed", 60, "--dtype", "f32")
-    apart = largest(b.losses("moved"), b.losses("stayed"), range(1, 61))
+    apart = largest(in_both(b.losses("moved"), b.losses("stayed"), range(1, 61)))
     return apart <= 1e-4, f"{apart:.1e} at most", "1e-4"
 
 
@@ -122,7 +130,7 @@ def scores(b):
     cpu, gpu = (json.loads(b.folio("score", model, "--text", b.at("some.txt"), "--json", "--dtype", "f32", "--device", d))
                 for d in ("cpu", "cuda"))
     pairs = [(one["logprob"], other["logprob"]) for one, other in zip(cpu["tokens"], gpu["tokens"])]
-    apart = max(abs(one - other) for one, other in pairs if one is not None)
+    apart = largest(pair for pair in pairs if pair[0] is not None)
     ok = apart <= 1e-4 and len(cpu["tokens"]) == len(gpu["tokens"])
     return ok, f"{apart:.1e} at most, of {len(pairs)} tokens", "1e-4"
 
@@ -144,10 +152,12 @@ def texts(b):
 
 
 def speed(b, batch, repeat, *words):
+    """Its figure, and the profile by op of one more step: [[op, percent, ms]]"""
     out = json.loads(b.folio("bench", "train", "--size", "124M", "--batch", str(batch), "--context", "1024", "--repeat",
-                             str(repeat), "--device", "cuda", "--json", *words))
-    row = out["rows"][0]
-    return f"{row['value']:,.0f} tok/s, {row['seconds'] * 1e3:.1f} ms a step"
+                             str(repeat), "--device", "cuda", "--profile", "--json", *words))
+    row, ops = out["rows"][0], [op for op in out["rows"] if op["unit"] == "%"]
+    profile = [[op["name"].strip(), op["value"], op["seconds"] * 1e3] for op in ops[:TOP_OPS]]
+    return f"{row['value']:,.0f} tok/s, {row['seconds'] * 1e3:.1f} ms a step", profile
 
 
 CHECKS = [losses_of_both, graph_or_not, checkpoint_moves, evaluations, scores, texts]
@@ -157,24 +167,25 @@ SPEEDS = {"124M, B 16, T 1,024, f32": ["--dtype", "f32"],
 
 
 def run(program, folder, environment, limit, say):
-    """[{name, ok, figure, bound}] of every check."""
+    """[{name, ok, figure, bound}] of every check; of a speed its profile, too."""
     bench = Bench(program, folder, environment, limit)
-    bench.prepare()
     results = []
 
-    def add(name, ok, figure, bound):
-        results.append({"name": name, "ok": ok, "figure": figure, "bound": bound})
+    def add(name, work):
+        try:
+            ok, figure, bound, *profile = work()
+        except Exception as error:  # whatever a verb left that this cannot read is a failure of the check
+            ok, figure, bound, profile = False, str(error) if isinstance(error, Failed) else repr(error), "", []
+        results.append({"name": name, "ok": ok, "figure": figure, "bound": bound, **({"profile": profile[0]} if profile else {})})
         say(f"{'ok    ' if ok else 'FAILED'} {name}: {figure}")
 
+    def speed_of(words):
+        figure, profile = speed(bench, 16, 10, *words)
+        return True, figure, "", profile
+
+    bench.prepare()
     for check in CHECKS:
-        name = " ".join(check.__doc__.split())
-        try:
-            add(name, *check(bench))
-        except Failed as sentence:
-            add(name, False, str(sentence), "")
+        add(" ".join(check.__doc__.split()), lambda: check(bench))
     for name, words in SPEEDS.items():
-        try:
-            add("folio bench train: " + name, True, speed(bench, 16, 10, *words), "")
-        except Failed as sentence:
-            add("folio bench train: " + name, False, str(sentence), "")
+        add("folio bench train: " + name, lambda: speed_of(words))
     return results

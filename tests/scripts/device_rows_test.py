@@ -4,10 +4,14 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 import unittest
 
 SOURCE = pathlib.Path(os.environ["FOLIO_SOURCE"])
+sys.path.insert(0, str(SOURCE / "tools"))
+from gpu_rows import rows_of  # noqa: E402
+
 BUILD = pathlib.Path(os.environ["FOLIO_BUILD"])
 
 # What is of the processor alone, with the reason.
@@ -20,18 +24,6 @@ PROCESSOR_ONLY = {
 # Where ranks lie on one processor, and on two GPUs.
 OTHER_NAMES = {"Ranks.TakeTheStepsOfOne/cpu": "CudaRanks.TwoGpusTakeTheStepsOfOneAndAgree"}
 FUSED = {"do_linear_gelu", "do_linear_gelu_backward"}  # have default bodies
-
-
-def rows_of(listing):
-    """Full names of what --gtest_list_tests printed."""
-    rows, suite = [], ""
-    for line in listing.splitlines():
-        name = line.split("#")[0].rstrip()
-        if line.startswith("  ") and suite:
-            rows.append(suite + name.strip())
-        elif name.endswith(".") and " " not in name:
-            suite = name
-    return rows
 
 
 def twin_of(row):

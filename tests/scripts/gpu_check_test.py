@@ -11,10 +11,13 @@ import unittest
 
 SOURCE = pathlib.Path(os.environ["FOLIO_SOURCE"])
 BUILD = pathlib.Path(os.environ["FOLIO_BUILD"])
+sys.path.insert(0, str(SOURCE / "tools"))
+import gpu_checks  # noqa: E402
+import gpu_record  # noqa: E402
 
 FOLIO = '''#!/usr/bin/env python3
 import json, sys
-gpus = [{"name": "cuda:0", "text": "GPU of a test"}] if GPU else []
+gpus = [{"name": "cuda:0", "text": "GPU of a test", "name_of_gpu": NAME}] if GPU else []
 checks = [{"name": "CUDA", "text": "/x/folio-cuda.so; runtime 13.0"}, {"name": "processor", "text": "P"}, *gpus]
 print(json.dumps({"checks": checks}) if "doctor" in sys.argv else VERSION)
 '''
@@ -24,6 +27,8 @@ import json, os, sys, time
 given = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
 rows = ROWS
 if "--gtest_list_tests" in sys.argv:
+    if "lists nothing" in rows.values():
+        os.abort()
     print("Op.")
     for row in rows:
         print("  " + row + "/cuda_f32  # GetParam() = 6")
@@ -38,13 +43,21 @@ for row, does in rows.items():
     one = {"name": row + "/cuda_f32", "status": "RUN", "result": "COMPLETED"}
     if does == "skips":
         one["result"] = "SKIPPED"
-        print("x.cpp:1: Skipped\\nwider than this GPU")
+        print("x.cpp:1: Skipped\\n" + ("two GPUs are needed; there are 1" if row.startswith("Two") else "wider than this GPU"))
+    if does == "prints":
+        print("  2 ranks, 20 steps: largest difference of a loss 1.2e-07\\nnot a figure 7")
     if does == "fails":
         one["failures"] = [{"failure": "x.cpp:7\\nexpected 1, got 2"}]
     found.append(one)
     print("[  " + {"fails": "FAILED", "skips": "SKIPPED"}.get(does, "     OK") + " ] Op." + row + "/cuda_f32", flush=True)
 with open(given["--gtest_output"][len("json:"):], "w") as file:
     json.dump({"testsuites": [{"name": "Op", "testsuite": found}]}, file)
+if "dies at the end" in rows.values():
+    os.abort()
+if "hangs at the end" in rows.values():
+    time.sleep(60)
+if all(does == "skips" for does in rows.values()):
+    sys.exit(77)
 sys.exit(any(does == "fails" for does in rows.values()))
 '''
 
@@ -63,8 +76,8 @@ class GpuCheck(unittest.TestCase):
         (self.build / name).write_text(text)
         (self.build / name).chmod(0o755)
 
-    def folio(self, version, gpu=True):
-        self.write("folio", FOLIO.replace("VERSION", repr(version)).replace("GPU else", f"{gpu} else"))
+    def folio(self, version, gpu=True, name="H200"):
+        self.write("folio", FOLIO.replace("VERSION", repr(version)).replace("GPU else", f"{gpu} else").replace("NAME", repr(name)))
 
     def program(self, name, **rows):
         self.write(f"tests/{name}_test", TEST.replace("ROWS", repr(rows)))
@@ -82,9 +95,43 @@ class GpuCheck(unittest.TestCase):
         done, record = self.check()
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         for line in ("folio 0.1.0 (abc)", "cuda:0: GPU of a test", "| `op_a_test` | 2 | 1 | 0 |", "| all | 3 | 1 | 0 |",
-                     "1: wider than this GPU"):
+                     "Skipped, 1: wider than this GPU: `Op.Three/cuda_f32`.",
+                     "<summary>op_a_test: 2 passed, 1 skipped</summary>\n\n`Op.One/cuda_f32, Op.Two/cuda_f32`\n"):
             self.assertIn(line, record)
         self.assertNotIn("## Failed", record)
+        self.assertNotIn("two GPUs", record + done.stdout)
+
+    def test_rows_that_need_two_gpus_are_told_of(self):
+        self.program("ranks", TwoA="skips", TwoB="skips")
+        self.program("op_a", One="prints", TwoC="skips")
+        done, record = self.check()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("3 rows need two GPUs; nothing failed", done.stdout)
+        self.assertIn("3 rows need two GPUs, and did not run.", record)
+        self.assertIn("Op.TwoA/cuda_f32, Op.TwoB/cuda_f32", record)
+
+    def test_figures_that_rows_print_are_written_down(self):
+        self.program("ranks", One="prints")
+        record = self.check()[1]
+        self.assertIn("* `Op.One/cuda_f32`: 2 ranks, 20 steps: largest difference of a loss 1.2e-07\n", record)
+        self.assertNotIn("not a figure", record)
+
+    def test_a_program_that_dies_after_its_report_fails(self):
+        for does, says in (("dies at the end", "ended with -6"), ("hangs at the end", "not done after 3.0 s")):
+            self.program("op_a", One="passes", Two=does)
+            done, record = self.check()
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn(f"* op_a_test as a whole: {says}, after its rows", record)
+
+    def test_a_program_that_cannot_list_its_rows_is_not_passed_over(self):
+        self.program("op_a", One="passes")
+        self.program("op_b", One="lists nothing")
+        done, _ = self.check()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("op_b_test cannot list its rows", done.stderr)
+
+    def test_no_row_at_all_is_a_failure(self):
+        self.assertEqual(self.check()[0].returncode, 1)
 
     def test_a_failing_row_is_shown_in_full(self):
         self.program("op_a", One="passes", Two="fails")
@@ -105,11 +152,13 @@ class GpuCheck(unittest.TestCase):
             self.assertIn(f"| `{name}_test` | 1 | 0 | 1 |", record)
         self.assertEqual(record.count("* Op.Two/cuda_f32"), 2)
 
-    def test_parts_of_another_commit_are_dropped(self):
+    def test_parts_of_another_commit_or_gpu_are_dropped(self):
         self.program("op_a", One="passes")
         other = {"sanitize": {"version": "2025", "errors": {"op_a_test": 0}, "filter": "*", "programs": {}}}
-        for commit, kept in (("abc", True), ("def", False)):
-            (self.build / "gpu-record.json").write_text(json.dumps({"folio": f"folio 0.1.0 ({commit})", "parts": other}))
+        for commit, gpus, kept in (("abc", ["H200"], True), ("def", ["H200"], False), ("abc", ["A100"], False),
+                                   ("abc", ["H200", "H200"], False)):
+            (self.build / "gpu-record.json").write_text(
+                json.dumps({"folio": f"folio 0.1.0 ({commit})", "gpus": gpus, "parts": other}))
             self.assertEqual("memcheck 2025" in self.check()[1], kept)
 
     def test_errors_that_memcheck_counts_are_failures(self):
@@ -134,6 +183,40 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("no GPU", done.stdout)
         self.assertEqual(record, "")
+
+
+class Checks(unittest.TestCase):
+    """tools/gpu_checks.py beside a program that answers as it is told."""
+
+    def bench(self, answer):
+        bench = gpu_checks.Bench("folio", ".", {}, 1)
+        bench.folio = lambda *words, **_: json.dumps(answer)
+        return bench
+
+    def test_no_difference_hides_a_nan(self):
+        nan = float("nan")
+        for pairs in ([(1, 1), (nan, 1)], [(nan, 1), (1, 1)], [(1, 1), (1, float("inf"))]):
+            self.assertFalse(gpu_checks.largest(pairs) <= 1e-4, pairs)
+        self.assertEqual(gpu_checks.largest([(1, 2), (5, 2)]), 3)
+
+    def test_a_verb_that_answers_something_else_is_a_failed_check(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder) / "folio"
+            program.write_text("#!/bin/sh\ncase $1 in train) exit 75;; *) echo '{}';; esac\n")
+            program.chmod(0o755)
+            found = gpu_checks.run(program, folder, dict(os.environ), 5, lambda _: None)
+        self.assertEqual(len(found), len(gpu_checks.CHECKS) + len(gpu_checks.SPEEDS))
+        self.assertFalse(any(c["ok"] for c in found), found)
+
+    def test_a_speed_has_its_profile_by_op(self):
+        rows = [{"name": "train", "value": 99000.4, "unit": "tok/s", "seconds": 0.165},
+                {"name": "train, 6N", "value": 1, "unit": "GFLOP/s", "seconds": 0.165},
+                *({"name": f"  op{i}, forward × 1", "value": 50 - i, "unit": "%", "seconds": 0.08} for i in range(30))]
+        figure, profile = gpu_checks.speed(self.bench({"rows": rows}), 16, 10)
+        self.assertEqual(figure, "99,000 tok/s, 165.0 ms a step")
+        self.assertEqual(len(profile), gpu_checks.TOP_OPS)
+        text = "\n".join(gpu_record.checks_section([{"name": "speed", "ok": True, "figure": figure, "bound": "", "profile": profile}]))
+        self.assertIn("| op0, forward × 1 | 50.0 % | 80.000 |", text)
 
 
 class Presets(unittest.TestCase):
