@@ -10,7 +10,7 @@
 //
 // (…, C) means any leading dimensions: such an op works row by row; on no rows it does nothing.
 //
-// Types: a run computes in one type D (bf16 or f32 on the cpu backend; f32, f64 or c128 on the reference). Wide is f32
+// Types: a run computes in one type D (bf16 or f32 on cpu and cuda; f32, f64 or c128 on the reference). Wide is f32
 // for bf16, else D itself: masters, gradients, moments, statistics, losses, logits, and the residual stream with its
 // gradient. Every other activation and its gradient is D. An op below says "wide" where it is not D.
 //

@@ -1,5 +1,5 @@
-// What backends whose memory the host can reach have in common, written once: how a step changes StepState, which ids
-// are refused, when an element is dropped.
+// What backends have in common, written once: how a step changes StepState, when an element is dropped (on a GPU too),
+// and, where the host can reach a backend's memory, which ids are refused.
 #pragma once
 
 #include <cmath>

@@ -1,6 +1,7 @@
 // The backend of NVIDIA GPUs, in f32 and bf16 (D of backend.h; S in code: what D is stored as). An op takes its tensors
-// apart, and puts kernels and products on the backend's one stream; nothing waits for the device but download. The file
-// of an op has the same name in reference/ and cpu/.
+// apart, and puts kernels and products on the backend's one stream. The host waits for the device in download, in an
+// upload where two halves of the pinned memory are on their way already (staging.h), and where memory is taken or given
+// back, which is outside steps. The file of an op has the same name in reference/ and cpu/.
 //
 // Same bits: a sum is taken in an order that sizes alone decide, never by atomic additions; products of training are
 // cublasLt's, whose algorithm is chosen once for each shape by its own fixed order, products of inference are our own
