@@ -149,11 +149,10 @@ CudaGpu const& cuda_gpu(int number) {
   CudaStatus const& s = cuda_status();
   int const count = int(s.gpus.size());
   check(count > 0, Fault::device, "{}", s.trouble);
-  check(number >= 0 && number<count, Fault::device, "there is no cuda:{}: the driver shows {} GPU{}, cuda:0{}", number,
-                              count, count> 1
-            ? "s"
-            : "",
-        count > 1 ? fmt::format(" to cuda:{}", count - 1) : "");
+  bool const there = 0 <= number && number < count;
+  std::string const others = count > 1 ? fmt::format(" to cuda:{}", count - 1) : "";
+  check(there, Fault::device, "there is no cuda:{}: the driver shows {} GPU{}, cuda:0{}", number, count,
+        others.empty() ? "" : "s", others);
   std::string const trouble = trouble_of(s, number);
   check(trouble.empty(), Fault::device, "{}", trouble);
   return s.gpus[size_t(number)];

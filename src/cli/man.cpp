@@ -103,6 +103,7 @@ std::string man_page(std::vector<Verb> const& verbs, std::string const& descript
          item("FOLIO_NAME",
               "sets the flag --name where it is not given, but for --data, export's --dtype and bench's --prompt") +
          item("FOLIO_DATA", "the data directory; else $XDG_DATA_HOME/folio, else $HOME/.local/share/folio") +
+         item("FOLIO_PLUGINS", "the folder in which folio-cuda.so is looked for first") +
          item("NO_COLOR, TERM, COLUMNS", "whether there is colour, and how wide the terminal is");
   out += ".SH EXIT STATUS\n";
   for (auto const& [fault, words] : kCodes) out += item(std::to_string(static_cast<int>(fault)), words);

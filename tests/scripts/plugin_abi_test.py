@@ -13,8 +13,8 @@ BUILD = pathlib.Path(os.environ["FOLIO_BUILD"])
 CROSSES = {*(f"backend/{name}.h" for name in ("backend", "communicator", "plugin", "step_state", "weight", "host_device")),
            *(f"core/{name}.h" for name in ("tensor", "dtype", "arena", "fault", "api"))}
 SCRIPT = """cmake_minimum_required(VERSION 3.25)
-include({file})
-folio_plugin_interface({source} hash headers)
+include("{file}")
+folio_plugin_interface("{source}" hash headers)
 message("${{hash}} ${{headers}}")
 """
 
@@ -80,7 +80,7 @@ class CudaHeaders(unittest.TestCase):
         words = [f"-DCMAKE_FIND_USE_{place}=OFF" for place in
                  ("SYSTEM_ENVIRONMENT_PATH", "CMAKE_SYSTEM_PATH", "CMAKE_ENVIRONMENT_PATH", "CMAKE_PATH")]
         with tempfile.TemporaryDirectory() as folder:
-            script = f'cmake_minimum_required(VERSION 3.25)\ninclude({SOURCE}/cmake/cuda_headers.cmake)\nfolio_require_cuda_headers("{folder}")\n'
+            script = f'cmake_minimum_required(VERSION 3.25)\ninclude("{SOURCE}/cmake/cuda_headers.cmake")\nfolio_require_cuda_headers("{folder}")\n'
             for header, brings in (("cublasLt.h", "libcublas-dev"), ("nccl.h", "libnccl-dev")):
                 done = scripted(script, *words)
                 said = " ".join(done.stderr.split())

@@ -2,7 +2,7 @@
 // multiple of 256 bytes apart whatever the vocabulary. Sums over a row run in f32 within a thread, in f64 beyond.
 #include "backend/cuda/cuda.h"
 #include "backend/cuda/device.cuh"
-#include "backend/cuda/product.h"
+#include "backend/cuda/inference_product.h"
 
 namespace folio::cuda {
 namespace {

@@ -5,7 +5,7 @@
 //
 // Same bits: a sum is taken in an order that sizes alone decide, never by atomic additions; products of training are
 // cublasLt's, whose algorithm is chosen once for each shape by its own fixed order, products of inference are our own
-// (product.h), in which an element is summed over K in one order whatever the number of rows.
+// (inference_product.h), in which an element is summed over K in one order whatever the number of rows.
 //
 // The host cannot read what lies on the device: an id out of range gives NaN where a value is read by it, adds
 // nothing where a gradient is written, and touches no other memory.

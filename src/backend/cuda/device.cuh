@@ -1,10 +1,9 @@
-// What kernels share: storage types, sums of a warp and of a block, and dropout's words. Device code only.
+// What kernels share: storage types, and sums of a warp and of a block. Device code only.
 #pragma once
 
 #include <cuda_runtime.h>
 
 #include "backend/backend.h"
-#include "core/random.h"
 
 namespace folio::cuda {
 
@@ -44,19 +43,6 @@ __device__ inline float block_max(float x, float* shared) {
   if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = x;
   __syncthreads();
   return warp_max(threadIdx.x % 32 < blockDim.x / 32 ? shared[threadIdx.x % 32] : -INFINITY);
-}
-
-struct DropoutKey {  // of one call; `state` and `sequences` lie on the device and are read there
-  StepState const* state = nullptr;
-  int64_t const* sequences = nullptr;
-  uint64_t threshold = 0;  // a word below this drops its element
-  float scale = 1;         // of what is kept
-  uint32_t layer = 0, site = 0;
-};
-
-/// 0, or what the element of this index in the global batch is multiplied by.
-__device__ inline float dropout_factor(DropoutKey const& k, uint64_t seed, uint32_t attempted, uint64_t index) {
-  return random_word(seed, Domain::dropout, attempted, k.layer, k.site, index) < k.threshold ? 0.0f : k.scale;
 }
 
 }  // namespace folio::cuda

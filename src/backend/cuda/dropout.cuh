@@ -3,8 +3,22 @@
 
 #include "backend/cuda/device.cuh"
 #include "backend/host.h"
+#include "core/random.h"
 
 namespace folio::cuda {
+
+struct DropoutKey {  // of one call; `state` and `sequences` lie on the device and are read there
+  StepState const* state = nullptr;
+  int64_t const* sequences = nullptr;
+  uint64_t threshold = 0;  // a word below this drops its element
+  float scale = 1;         // of what is kept
+  uint32_t layer = 0, site = 0;
+};
+
+/// 0, or what the element of this index in the global batch is multiplied by.
+__device__ inline float dropout_factor(DropoutKey const& k, uint64_t seed, uint32_t attempted, uint64_t index) {
+  return random_word(seed, Domain::dropout, attempted, k.layer, k.site, index) < k.threshold ? 0.0f : k.scale;
+}
 
 inline DropoutKey key_of(Dropout const& d) {
   if (d.rate == 0) return {};

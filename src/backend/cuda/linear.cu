@@ -1,7 +1,7 @@
-// Linear layers. Training multiplies with cublasLt; inference (a weight without gradient) with product.h.
+// Linear layers. Training multiplies with cublasLt; inference (a weight without gradient) with inference_product.h.
 #include "backend/cuda/cuda.h"
 #include "backend/cuda/device.cuh"
-#include "backend/cuda/product.h"
+#include "backend/cuda/inference_product.h"
 
 namespace folio::cuda {
 namespace {

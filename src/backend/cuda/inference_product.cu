@@ -1,4 +1,4 @@
-#include "backend/cuda/product.h"
+#include "backend/cuda/inference_product.h"
 
 #include "backend/cuda/cuda.h"
 #include "backend/cuda/device.cuh"
