@@ -21,6 +21,7 @@ namespace folio::cli {
 std::vector<Verb> const& verbs() {
   static std::vector<Verb> const table = {
       {"train", "train a GPT-2 on a text or prepared data", train, true},
+      {"schedule", "draw and tabulate the learning rate of a run, before it is trained", schedule},
       {"generate", "text from a model", generate, true},
       {"tokenize", "turn text into token ids", tokenize},
       {"detokenize", "turn token ids into text", detokenize},

@@ -13,6 +13,7 @@
 #include "embedded/kScoreScript.h"
 #include "model/sizes.h"
 #include "report/html.h"
+#include "report/svg.h"
 #include "report/table.h"
 #include "text/utf8.h"
 
@@ -130,13 +131,6 @@ std::vector<Bar> bars_of(ScoredText const& s) {
   return bars;
 }
 
-double step_for(double range, double most) {  // 1, 2 or 5 times a power of ten: at most `most` of them in the range
-  double const rough = range / most, decade = std::pow(10, std::floor(std::log10(rough)));
-  for (double const m : {1.0, 2.0, 5.0})
-    if (m * decade >= rough * (1 - 1e-9)) return m * decade;
-  return 10 * decade;
-}
-
 std::string names_of_highest(ScoredText const& s, std::vector<Bar> const& bars, double top) {
   std::vector<size_t> order;
   for (size_t b = 1; b < bars.size(); ++b)
@@ -169,7 +163,7 @@ std::string chart(ScoredText const& s) {
       "id=\"pos-d\">"
       "{}, in reading order. Mean {:.2f} nats, highest bar {:.2f}.</desc>",
       each ? "One bar a token" : "Bars of the mean loss of neighbouring tokens", mean, highest);
-  double const step = step_for(top, 5);
+  double const step = report::round_step(top, 5);
   for (double v = 0; v <= top; v += step)
     out += fmt::format(
         "<line class=\"{}\" x2=\"100%\" y1=\"{}\" y2=\"{}\"/><text class=\"e\" y=\"{}\" dx=\"-8\" "
@@ -189,7 +183,7 @@ std::string chart(ScoredText const& s) {
       "dy=\"4\">mean {:.2f}</text>",
       y(mean), y(mean), y(mean), mean);
   if (each) out += names_of_highest(s, bars, top);
-  double const tick = std::max(1.0, step_for(double(s.ids.size()), 6));
+  double const tick = std::max(1.0, report::round_step(double(s.ids.size()), 6));
   for (double at = 0; at < double(s.ids.size()); at += tick)
     out += fmt::format("<text class=\"m\" x=\"{:.2f}%\" y=\"100%\" dy=\"18\">{}</text>",
                        100 * (at + 0.5) / double(s.ids.size()), grouped(int64_t(at) + 1));

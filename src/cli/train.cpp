@@ -122,7 +122,7 @@ int train(Arguments const& arguments) {
                   .summary = "train a GPT-2 on a text or prepared data",
                   .details =
                       "What decays is chosen with --decay: matrices (the default, as in nanoGPT and llm.c) or linear "
-                      "(not the embeddings). Warm-up: step i of W has the rate lr · (i + 1)/W. Ctrl-C saves and exits "
+                      "(not the embeddings). folio schedule draws the learning rate before a run. Ctrl-C saves and exits "
                       "with 75; --resume continues bit for bit.",
                   .example =
                       "folio train --data input.txt --out runs/first\n"

@@ -38,12 +38,6 @@ std::string short_duration(double s) {  // 53s, 12m, 1h29
   return minutes < 60 ? fmt::format("{}m", minutes) : fmt::format("{}h{:02}", minutes / 60, minutes % 60);
 }
 
-std::string short_rate(double rate) {  // 4.6e-4
-  std::string text = fmt::format("{:.1e}", rate);
-  size_t const e = text.find('e');
-  return text.substr(0, e) + "e" + std::to_string(std::stoi(text.substr(e + 1)));
-}
-
 }  // namespace
 
 std::string opening_lines(model::Config const& c, train::RunOptions const& o, std::string const& computing,
@@ -97,7 +91,7 @@ void TrainScreen::stepped(train::StepReport const& r) {
   add("+" + short_duration(left), 7);
   add(format_count(r.tokens_per_second) + " tok/s", 5);
   add(fmt::format("norm {:.2f}", r.norm), 4);
-  add("lr " + short_rate(r.rate), 3);
+  add("lr " + format_rate(r.rate), 3);
   add(short_duration(r.seconds), 6);
   if (!has_val_)
     for (size_t& place : places) place -= place > 2;  // places are without gaps

@@ -123,12 +123,6 @@ model::Config shape_of(Path const& from, TrainCommand const& c, std::vector<std:
   return wanted.config();
 }
 
-void settle_rates(TrainCommand& c, std::vector<std::string> const& given) {
-  train::ScheduleOptions& s = c.run.schedule;  // defaults that fit a short run and a low rate
-  if (!has(given, "warmup")) s.warmup = std::min(s.warmup, c.run.steps / 10);
-  if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
-}
-
 // `from`: where the model of --from lies; empty: there is none.
 void settle_shape(TrainCommand& c, Path const& from, std::vector<std::string> const& given) {
   if (!from.empty()) c.model = model::ModelOptions::of(shape_of(from, c, given));
@@ -148,7 +142,7 @@ void prepare_text(TrainCommand const& c, Path const& from, Path const& folder) {
 }
 
 OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
-  settle_rates(c, given);
+  settle_rates(c.run, given);
   validate(c.run);
   c.backend.dtype = name_of(c.backend.compute_type());  // a resumed run computes as it was begun, wherever it goes on
   (void)c.backend.device_text();                        // refused before a text is prepared where it is not there
@@ -185,8 +179,14 @@ OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
 
 }  // namespace
 
+void settle_rates(train::RunOptions& run, std::vector<std::string> const& given) {
+  train::ScheduleOptions& s = run.schedule;  // defaults that fit a short run and a low rate
+  if (!has(given, "warmup")) s.warmup = std::min(s.warmup, run.steps / 10);
+  if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
+}
+
 void settle(TrainCommand& c, std::vector<std::string> const& given) {
-  settle_rates(c, given);
+  settle_rates(c.run, given);
   settle_shape(c, model_of_from(c), given);
 }
 

@@ -40,6 +40,9 @@ OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given);
 /// stay, so that a file of them is of use with another size and on another machine.
 void settle(TrainCommand& c, std::vector<std::string> const& given);
 
+/// The same for the rates alone.
+void settle_rates(train::RunOptions& run, std::vector<std::string> const& given);
+
 /// The data that the run reads: those it prepared from a text itself, else what it was given.
 data::Dataset data_of(TrainCommand const&, Path const& run);
 

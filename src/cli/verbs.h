@@ -9,6 +9,7 @@ int tokenize(Arguments const&);
 int detokenize(Arguments const&);
 int tokenizer(Arguments const&);
 int train(Arguments const&);
+int schedule(Arguments const&);
 int generate(Arguments const&);
 int prepare(Arguments const&);
 int eval(Arguments const&);

@@ -155,6 +155,12 @@ std::string scaled(double n, double base, std::initializer_list<char const*> uni
 
 std::string format_count(double n) { return std::isfinite(n) ? scaled(n, 1000, {"", "k", "M", "G", "T"}, "") : "?"; }
 
+std::string format_rate(double rate) {
+  std::string text = fmt::format("{:.1e}", rate);
+  size_t const e = text.find('e');
+  return text.substr(0, e) + "e" + std::to_string(std::stoi(text.substr(e + 1)));
+}
+
 std::string format_bytes(double n) {
   return std::isfinite(n) ? scaled(n, 1024, {"B", "KiB", "MiB", "GiB", "TiB"}, " ") : "?";
 }

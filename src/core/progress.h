@@ -41,6 +41,7 @@ std::string fit_line(std::vector<std::string> const& fields, std::vector<size_t>
 
 std::string format_duration(double seconds);  // 53 s, 12 min, 2 h 23 min
 std::string format_count(double n);           // 9.6k, 81.9M
+std::string format_rate(double rate);         // 4.6e-4
 std::string format_bytes(double n);           // 12.3 MiB
 
 }  // namespace folio

@@ -3,22 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 
 namespace folio::report {
 namespace {
 
-constexpr int kColumns = 62, kLeast = 12, kRows = 7;
-constexpr int kBeside = 18;  // columns of the numbers on the left and the labels on the right
+constexpr int kColumns = 62, kLeast = 12, kRows = 7;  // of the loss curve
+constexpr int kBeside = 18;                           // columns of the numbers on the left and the labels on the right
 
 struct Canvas {  // dots; a cell is cell_width × cell_height of them
-  int columns, cell_width, cell_height;
+  int columns, rows, cell_width, cell_height;
   std::vector<uint8_t> train, val;
   int width() const { return columns * cell_width; }
-  int height() const { return kRows * cell_height; }
-  Canvas(int columns, bool utf8) : columns(columns), cell_width(utf8 ? 2 : 1), cell_height(utf8 ? 4 : 1) {
+  int height() const { return rows * cell_height; }
+  Canvas(int columns, int rows, bool utf8)
+      : columns(columns), rows(rows), cell_width(utf8 ? 2 : 1), cell_height(utf8 ? 4 : 1) {
     train.resize(size_t(width()) * height());
     val = train;
   }
@@ -28,11 +28,15 @@ struct Canvas {  // dots; a cell is cell_width × cell_height of them
 };
 
 struct Scale {
-  double x0, x1, low, high;  // low, high: logarithms
+  double x0, x1, low, high;  // low, high: logarithms where it is logarithmic
+  bool logarithmic = true;
+  double level(double y) const { return logarithmic ? std::log(y) : y; }
   int column(double x, int width) const { return int(std::lround((x - x0) / std::max(1e-300, x1 - x0) * (width - 1))); }
-  int row(double y, int height) const {
-    return int(std::lround((high - std::log(y)) / std::max(1e-9, high - low) * (height - 1)));
+  int row_of_level(double level, int height) const {
+    double const range = std::max(logarithmic ? 1e-9 : 1e-300, high - low);
+    return int(std::lround((high - level) / range * (height - 1)));
   }
+  int row(double y, int height) const { return row_of_level(level(y), height); }
 };
 
 std::vector<Point> drawable(std::vector<Point> points) {
@@ -45,7 +49,7 @@ std::vector<std::optional<double>> heights(std::vector<Point> const& points, Sca
   std::vector<double> sum(width), n(width);
   for (Point p : points) {
     int const c = std::clamp(s.column(p.x, width), 0, width - 1);
-    sum[c] += std::log(p.y), n[c] += 1;
+    sum[c] += s.level(p.y), n[c] += 1;
   }
   std::vector<std::optional<double>> out(width);
   int before = -1;
@@ -64,7 +68,7 @@ void draw(Canvas& canvas, std::vector<uint8_t>& layer, std::vector<Point> const&
   std::optional<int> last;
   for (int c = 0; c < canvas.width(); ++c) {
     if (!h[c]) continue;
-    int const y = s.row(std::exp(*h[c]), canvas.height());
+    int const y = s.row_of_level(*h[c], canvas.height());
     int const from = last ? (*last < y ? *last + 1 : *last > y ? *last - 1 : y) : y;
     for (int r = std::min(from, y); r <= std::max(from, y); ++r)
       for (int t = 0; t < thick; ++t) canvas.dot(layer, c, r + t);
@@ -88,8 +92,10 @@ std::string cell(Canvas const& canvas, int column, int row) {
   return {char(0xE0 | code >> 12), char(0x80 | (code >> 6 & 0x3F)), char(0x80 | (code & 0x3F))};
 }
 
-std::array<std::string, kRows> ticks(Scale const& s, Canvas const& canvas) {
-  std::array<std::string, kRows> labels;
+using Labels = std::vector<std::string>;  // a row each
+
+Labels ticks(Scale const& s, Canvas const& canvas) {
+  Labels labels(size_t(canvas.rows));
   bool const few = s.high - s.low < 2 * std::log(10.0);
   std::vector<double> const steps =
       few ? std::vector<double>{1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7} : std::vector<double>{1, 2, 5};
@@ -103,9 +109,8 @@ std::array<std::string, kRows> ticks(Scale const& s, Canvas const& canvas) {
 }
 
 // Labels at the right end, moved apart where both lines end in the same row.
-std::array<std::string, kRows> ends(std::vector<Point> const& train, std::vector<Point> const& val, Scale const& s,
-                                    Canvas const& canvas) {
-  std::array<std::string, kRows> labels;
+Labels ends(std::vector<Point> const& train, std::vector<Point> const& val, Scale const& s, Canvas const& canvas) {
+  Labels labels(size_t(canvas.rows));
   auto row_of = [&](std::vector<Point> const& p) {
     return std::clamp(s.row(p.back().y, canvas.height()) / canvas.cell_height, 0, kRows - 1);
   };
@@ -120,7 +125,19 @@ std::array<std::string, kRows> ends(std::vector<Point> const& train, std::vector
   return labels;
 }
 
-std::string axis(Scale const& s, int columns, bool utf8) {
+std::string rows_of(Canvas const& canvas, Labels const& left, Labels const& right, int margin, bool utf8) {
+  std::string out;
+  for (int row = 0; row < canvas.rows; ++row) {
+    std::string line = fmt::format("{:>{}} {}", left[size_t(row)], margin, utf8 ? "│" : "|");
+    for (int column = 0; column < canvas.columns; ++column) line += cell(canvas, column, row);
+    if (!right[size_t(row)].empty()) line += " " + right[size_t(row)];
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+std::string axis(Scale const& s, int columns, int margin, bool utf8) {
   std::string line;
   for (int i = 0; i < columns; ++i) line += utf8 ? "─" : "-";
   std::string const first = fmt::format("{:.0f}", s.x0), middle = fmt::format("{:.0f}", (s.x0 + s.x1) / 2),
@@ -129,7 +146,8 @@ std::string axis(Scale const& s, int columns, bool utf8) {
   numbers.resize(std::max<size_t>(numbers.size() + 1, size_t(columns) / 2 - middle.size() / 2), ' ');
   numbers += middle;
   numbers.resize(std::max<size_t>(numbers.size() + 1, size_t(columns) - last.size() + 6), ' ');
-  return fmt::format("     {}{}\n      {}{}\n", utf8 ? "└" : "+", line, numbers, last);
+  std::string const blank(size_t(margin) + 1, ' ');
+  return fmt::format("{}{}{}\n{} {}{}\n", blank, utf8 ? "└" : "+", line, blank, numbers, last);
 }
 
 }  // namespace
@@ -144,19 +162,23 @@ std::string terminal_curve(std::vector<Point> const& all_train, std::vector<Poin
       s.low = std::min(s.low, std::log(p.y)), s.high = std::max(s.high, std::log(p.y));
     }
   if (!(s.x1 > s.x0)) return "";
-  Canvas canvas(std::clamp(width - kBeside, kLeast, kColumns), utf8);
+  Canvas canvas(std::clamp(width - kBeside, kLeast, kColumns), kRows, utf8);
   draw(canvas, canvas.train, train, s, 1);
   draw(canvas, canvas.val, val, s, utf8 ? 2 : 1);
-  auto const left = ticks(s, canvas), right = ends(train, val, s, canvas);
-  std::string out;
-  for (int row = 0; row < kRows; ++row) {
-    std::string line = fmt::format("{:>4} {}", left[row], utf8 ? "│" : "|");
-    for (int column = 0; column < canvas.columns; ++column) line += cell(canvas, column, row);
-    if (!right[row].empty()) line += " " + right[row];
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += line + "\n";
-  }
-  return out + axis(s, canvas.columns, utf8);
+  return rows_of(canvas, ticks(s, canvas), ends(train, val, s, canvas), 4, utf8) + axis(s, canvas.columns, 4, utf8);
+}
+
+std::string terminal_line(std::vector<Point> const& points, std::string const& label, bool utf8, int rows, int width) {
+  std::vector<Point> const line = drawable(points);
+  if (line.size() < 2) return "";
+  Scale s{line.front().x, line.back().x, 0, 0, false};
+  for (Point p : line) s.high = std::max(s.high, p.y);
+  Canvas canvas(std::clamp(width - kBeside - 4, kLeast, kColumns - 4), rows, utf8);
+  draw(canvas, canvas.train, line, s, 1);
+  Labels left(static_cast<size_t>(rows)), right(static_cast<size_t>(rows));
+  left.front() = fmt::format("{:.1e}", s.high), left.back() = "0";
+  right[size_t(std::clamp(s.row(line.back().y, canvas.height()) / canvas.cell_height, 0, rows - 1))] = label;
+  return rows_of(canvas, left, right, 7, utf8) + axis(s, canvas.columns, 7, utf8);
 }
 
 }  // namespace folio::report

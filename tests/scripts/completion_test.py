@@ -51,7 +51,8 @@ def check_bash(script, flags, folder):
         assert set(completed(script, folder, "folio", verb, "--")) == names, (verb, names)
     assert completed(script, folder, "folio", "train", "--schedule", "c") == ["constant", "cosine"]
     assert completed(script, folder, "folio", "train", "--schedule", "=", "lin") == ["linear"]
-    assert completed(script, folder, "folio", "train", "--schedule", "=") == ["constant", "linear", "cosine", "step"]
+    assert completed(script, folder, "folio", "train", "--schedule", "=") == [
+        "constant", "linear", "cosine", "step", "inverse-sqrt", "polynomial", "wsd", "restarts"]
     assert completed(script, folder, "folio", "train", "--steps", "") == [""]
     assert completed(script, folder, "folio", "train", "--tokenizer", "ch") == ["char"]
     assert completed(script, folder, "folio", "config", "s") == ["show"]
