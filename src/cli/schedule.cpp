@@ -106,7 +106,7 @@ std::vector<std::string> names_of(Options const& o, Origins const& origins) {
 
 // What a comparison assumes where it was not given; says so in `notes`.
 void assume(train::ScheduleOptions& o, int64_t steps, std::vector<std::string>& notes) {
-  int64_t const third = std::max<int64_t>(1, (steps - o.warmup) / 3);
+  int64_t const third = std::max<int64_t>(1, (steps - o.warmup + 2) / 3);
   if (o.schedule == "step" && o.step_every == 0) {
     o.step_every = third;
     notes.push_back(fmt::format("step: assumed --step-every {}", third));
@@ -214,11 +214,13 @@ std::string drawing_of(Options const& o, std::vector<Curve> const& curves, std::
   for (Curve const& c : curves) peak = std::max(peak, c.rates.peak);
   double const steps = double(o.run.steps), top = peak * 1.04;
   report::Plot plot({0, steps}, {0, top});
-  double const up = report::round_step(top, 5), along = std::max(1.0, report::round_step(steps, 4));
+  double const up = report::round_step(top, 6), along = std::max(1.0, report::round_step(steps, 6));
   for (int i = 0; i * up <= top; ++i) plot.y_tick(i * up, i == 0 ? "0" : for_page(format_rate(i * up)));
-  for (double x = 0; x < steps - along / 2; x += along) plot.x_tick(x, grouped(int64_t(x)));
+  for (int i = 0; i * along < steps - along / 2; ++i)  // on a phone every other one, away from the last
+    plot.x_tick(i * along, grouped(int64_t(i * along)), i % 2 == 1 || i * along > 0.7 * steps);
   plot.x_tick(steps, grouped(o.run.steps) + "\u00a0steps");
-  for (Curve const& c : curves) plot.line(c.key, c.points), plot.end_label(c.key, c.rates.end, c.name);
+  for (size_t i = curves.size(); i-- > 0;) plot.line(curves[i].key, curves[i].points);  // the first on top
+  for (Curve const& c : curves) plot.end_label(c.key, c.rates.end, c.name);
   if (curves.size() > 1) put_letters(plot, curves, top);
   auto const by_mean = [](Curve const& a, Curve const& b) { return a.rates.mean < b.rates.mean; };
   if (curves.size() > 1)

@@ -14,14 +14,11 @@ namespace {
 constexpr double kWidth = 2000, kHeight = 1000;
 constexpr double kApart = 15;  // px between end labels
 
-// Of a file by itself. Where CSS cannot place the plot, the attributes beside it do, in per cent.
+// Of a file by itself, whose margins are in per cent.
 constexpr char const* kFileSheet =
-    ":root { background:var(--paper); }\n"
-    ".drawing { x:54px; width:calc(100% - 172px); } .words { x:16px; width:calc(100% - 32px); }\n"
+    ":root { background:var(--paper); max-width:920px; }\n"
     "svg text.title { font:600 19px/1.2 var(--serif); fill:var(--ink); } svg text.cell { fill:var(--ink); }\n"
-    "svg text.note { font-size:12px; }\n"
-    "@media screen and (max-width:640px) { .drawing { x:50px; width:calc(100% - 156px); } svg text.title { "
-    "font-size:17px; } svg text.note { font-size:11.5px; } }\n";
+    "@media screen and (max-width:640px) { svg text.title { font-size:17px; } }\n";
 
 std::string percent(double share) { return fmt::format("{:.2f}%", 100 * share); }
 
@@ -61,12 +58,13 @@ double round_step(double range, double most) {
   return 10 * decade;
 }
 
-void Plot::x_tick(double at, std::string const& label) {
+void Plot::x_tick(double at, std::string const& label, bool wide) {
   std::string const x = percent(x_.at(at));
   back_ += fmt::format(
       "<svg x=\"{}\" y=\"100%\" width=\"1\" height=\"1\" overflow=\"visible\"><line class=\"tick\" y2=\"5\"/></svg>",
       x);
-  over_ += fmt::format("<text class=\"m\" x=\"{}\" y=\"100%\" dy=\"19\">{}</text>", x, escape_html(label));
+  over_ += fmt::format("<text class=\"m{}\" x=\"{}\" y=\"100%\" dy=\"19\">{}</text>", wide ? " wide" : "", x,
+                       escape_html(label));
 }
 
 void Plot::y_tick(double at, std::string const& label) {
@@ -154,15 +152,13 @@ std::string svg_file(SvgFile const& f, Plot const& plot) {
       "<title id=\"t\">{}</title><desc id=\"d\">{}</desc>\n<style><![CDATA[\n{}{}]]></style>\n",
       height, escape_html(f.title), escape_html(f.description), kLookSheet, kFileSheet);
   out += fmt::format(
-      "<text class=\"title\" x=\"16\" y=\"30\">{}</text><text class=\"note\" x=\"16\" y=\"51\">{}</text>\n"
-      "<svg class=\"drawing\" x=\"13%\" y=\"{}\" width=\"60%\" height=\"{}\" overflow=\"visible\">",
+      "<text class=\"title\" x=\"4%\" y=\"30\">{}</text><text x=\"4%\" y=\"51\">{}</text>\n"
+      "<svg x=\"13%\" y=\"{}\" width=\"60%\" height=\"{}\" overflow=\"visible\">",
       escape_html(f.title), escape_html(f.subtitle), kTop, f.height);
   out += plot.content(f.height) + "</svg>\n";
-  if (!f.heads.empty())
-    out += "<svg class=\"words\" x=\"4%\" width=\"92%\" overflow=\"visible\">" + table_of(f, table) + "</svg>\n";
+  if (!f.heads.empty()) out += "<svg x=\"4%\" width=\"92%\" overflow=\"visible\">" + table_of(f, table) + "</svg>\n";
   for (size_t i = 0; i < f.notes.size(); ++i)
-    out +=
-        fmt::format("<text class=\"note\" x=\"16\" y=\"{}\">{}</text>\n", notes + 17 * int(i), escape_html(f.notes[i]));
+    out += fmt::format("<text x=\"4%\" y=\"{}\">{}</text>\n", notes + 17 * int(i), escape_html(f.notes[i]));
   return out + "</svg>\n";
 }
 

@@ -22,8 +22,8 @@ double round_step(double range, double most);
 class Plot {
  public:
   Plot(Axis x, Axis y) : x_(x), y_(y) {}
-  void x_tick(double at, std::string const& label);
-  void y_tick(double at, std::string const& label);  // with a line across
+  void x_tick(double at, std::string const& label, bool wide = false);  // wide: without its label on a phone
+  void y_tick(double at, std::string const& label);                     // with a line across
   /// Through the points, by rising x; one whose y is not finite ends the line. `key`: classes, "a" or "more dash1".
   void line(std::string const& key, std::vector<Point> const& points);
   void on_line(std::string const& key, Point at, std::string const& text);  // a letter that names a line where it is
