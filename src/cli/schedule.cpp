@@ -66,9 +66,9 @@ std::vector<Point> points_of(train::ScheduleOptions const& o, int64_t steps) {
   constexpr int64_t kColumns = 500, kLooks = 16;
   std::vector<Point> points;
   int64_t const columns = std::min(steps, kColumns);
+  auto const begin_of = [&](int64_t c) { return c * (steps / columns) + c * (steps % columns) / columns; };
   for (int64_t c = 0; c < columns; ++c) {
-    auto const first = int64_t(double(c) / double(columns) * double(steps)),
-               end = c + 1 == columns ? steps : int64_t(double(c + 1) / double(columns) * double(steps));
+    int64_t const first = begin_of(c), end = begin_of(c + 1);
     int64_t const stride = std::max<int64_t>(1, (end - first) / kLooks);
     Point low{0, INFINITY}, high{0, -INFINITY};
     for (int64_t it = first; it < end; it += stride) {

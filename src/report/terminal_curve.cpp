@@ -6,6 +6,8 @@
 #include <cmath>
 #include <optional>
 
+#include "core/progress.h"
+
 namespace folio::report {
 namespace {
 
@@ -176,7 +178,7 @@ std::string terminal_line(std::vector<Point> const& points, std::string const& l
   Canvas canvas(std::clamp(width - kBeside - 4, kLeast, kColumns - 4), rows, utf8);
   draw(canvas, canvas.train, line, s, 1);
   Labels left(static_cast<size_t>(rows)), right(static_cast<size_t>(rows));
-  left.front() = fmt::format("{:.1e}", s.high), left.back() = "0";
+  left.front() = format_rate(s.high), left.back() = "0";
   right[size_t(std::clamp(s.row(line.back().y, canvas.height()) / canvas.cell_height, 0, rows - 1))] = label;
   return rows_of(canvas, left, right, 7, utf8) + axis(s, canvas.columns, 7, utf8);
 }

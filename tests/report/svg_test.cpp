@@ -39,7 +39,8 @@ TEST(Svg, EndLabelsStandApartAndInside) {
   std::string const text = plot.content(300);
   EXPECT_EQ(count(text, "dx=\"8\""), 6u);
   double before = -1;
-  for (std::sregex_iterator m(text.begin(), text.end(), std::regex("y=\"([0-9.]+)%\" dx=\"8\"")), end; m != end; ++m) {
+  std::regex const place("y=\"([0-9.]+)%\" dx=\"8\"");
+  for (std::sregex_iterator m(text.begin(), text.end(), place), end; m != end; ++m) {
     double const at = std::stod((*m)[1]) * 3;  // px
     EXPECT_GE(at - before, before < 0 ? 0 : 14.9);
     EXPECT_LE(at, 300);
