@@ -19,6 +19,31 @@ inline model::Config small(bool tied = true, bool bias = true, double dropout = 
           .dropout = {dropout, dropout, dropout, dropout}};
 }
 
+inline constexpr int64_t kOddVocab = 67, kOddLength = 19;
+
+/// Odd sizes, and on is all that could change a step: dropout at each site with its own rate, two micro-batches of two
+/// sequences, clipping, smoothing, logits in chunks.
+inline train::TrainerOptions odd_options(DType dtype) {
+  return {.config = {.layers = 2,
+                     .heads = 3,
+                     .channels = 24,
+                     .vocab = kOddVocab,
+                     .context = kOddLength,
+                     .bias = true,
+                     .tied = true,
+                     .dropout = {0.1, 0.2, 0.3, 0.15}},
+          .dtype = dtype,
+          .batch = 2,
+          .accumulate = 2,
+          .length = kOddLength,
+          .chunk = 11,
+          .seed = 5,
+          .decay = {},
+          .adamw = {},
+          .decide = {.clip = 0.5},
+          .classifier = {.label_smoothing = 0.1}};
+}
+
 inline std::string name_of(model::Config const& c) {
   return std::string(c.tied ? "tied" : "untied") + (c.bias ? "_bias" : "_plain");
 }

@@ -1,6 +1,7 @@
 // Several ranks take the step of one: each has a share of the global batch, gradients and loss are summed, and losses,
 // norms and weights are those of one rank with all of it, with dropout, masked targets and micro-batches.
 #include "tests/support/ranks.h"
+
 #include <iostream>
 
 #include "backend/plugin.h"
@@ -10,27 +11,14 @@
 namespace folio::test {
 namespace {
 
-constexpr int64_t kSteps = 20, kAccumulate = 2, kSequences = 4, kLength = 19, kVocab = 67;
+constexpr int64_t kSteps = 20, kAccumulate = 2, kSequences = 4;
 
 train::TrainerOptions options(DType dtype, int ranks) {
-  return {.config = {.layers = 2,
-                     .heads = 3,
-                     .channels = 24,
-                     .vocab = kVocab,
-                     .context = kLength,
-                     .bias = true,
-                     .tied = true,
-                     .dropout = {0.1, 0.2, 0.3, 0.15}},
-          .dtype = dtype,
-          .batch = kSequences / ranks,
-          .accumulate = kAccumulate,
-          .length = kLength,
-          .chunk = 11,
-          .seed = 5,
-          .decay = {},
-          .adamw = {},
-          .decide = {.clip = 0.5},
-          .classifier = {}};
+  train::TrainerOptions o = odd_options(dtype);
+  o.batch = kSequences / ranks;
+  o.accumulate = kAccumulate;
+  o.classifier = {};
+  return o;
 }
 
 struct Ran {
@@ -43,7 +31,7 @@ Ran steps(Backend& backend, DType dtype, std::unique_ptr<Communicator> communica
   train::Trainer t(backend, options(dtype, ranks), std::move(communicator));
   Ran ran;
   for (unsigned step = 0; step < kSteps; ++step) {
-    t.step(share(batch(kAccumulate * kSequences, kLength, kVocab, step), kAccumulate, rank, ranks), 3e-3);
+    t.step(share(batch(kAccumulate * kSequences, kOddLength, kOddVocab, step), kAccumulate, rank, ranks), 3e-3);
     ran.losses.push_back(t.state().loss);
     ran.norms.push_back(t.state().norm);
   }
@@ -89,15 +77,23 @@ TEST_P(Ranks, TakeTheStepsOfOne) {
 
 INSTANTIATE_TEST_SUITE_P(, Ranks, testing::Values(kReference, kCpu), kind_name);
 
-TEST(CudaRanks, TwoGpusTakeTheStepsOfOneAndAgree) {
-  if (cuda_status().gpus.size() < 2) GTEST_SKIP() << "two GPUs are needed; there are " << cuda_status().gpus.size();
+class CudaRanks : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (cuda_status().gpus.size() < 2) GTEST_SKIP() << "two GPUs are needed; there are " << cuda_status().gpus.size();
+    for (int r = 0; r < 2; ++r) backends.push_back(make_cuda_backend({.device = r}));
+  }
+  std::vector<std::unique_ptr<Communicator>> joined() const {
+    return make_nccl(std::vector<Backend*>{backends[0].get(), backends[1].get()});
+  }
+  Backends backends;
+};
+
+TEST_F(CudaRanks, TwoGpusTakeTheStepsOfOneAndAgree) {
   auto const one = make_cuda_backend({.device = 0});
   Ran const alone = steps(*one, DType::f32, std::make_unique<Single>(*one));
-  Backends backends;
-  for (int r = 0; r < 2; ++r) backends.push_back(make_cuda_backend({.device = r}));
-  std::vector<Backend*> const pointers{backends[0].get(), backends[1].get()};
-  expect_one_run(all_ranks(backends, DType::f32, make_nccl(pointers)), alone, 1e-5);
-  auto const communicators = make_nccl(pointers);
+  expect_one_run(all_ranks(backends, DType::f32, joined()), alone, 1e-5);
+  auto const communicators = joined();
   on_ranks(2, [&](int r) {
     EXPECT_TRUE(communicators[size_t(r)]->agree(r == 1));
     EXPECT_FALSE(communicators[size_t(r)]->agree(false));
@@ -106,15 +102,12 @@ TEST(CudaRanks, TwoGpusTakeTheStepsOfOneAndAgree) {
 }
 
 // The device in use is a property of the calling thread, which an op must not rely on.
-TEST(CudaRanks, TwoGpusAreUsedInTurnByOneThreadAndByAnother) {
-  if (cuda_status().gpus.size() < 2) GTEST_SKIP() << "two GPUs are needed; there are " << cuda_status().gpus.size();
-  Backends backends;
+TEST_F(CudaRanks, TwoGpusAreUsedInTurnByOneThreadAndByAnother) {
   std::vector<Tensor> x, y;
   std::vector<float> const ones(1000, 1);
-  for (int r = 0; r < 2; ++r) {
-    backends.push_back(make_cuda_backend({.device = r}));
-    for (auto* list : {&x, &y}) list->push_back({DType::f32, {1000}, backends.back()->acquire(4000), "t"});
-    backends.back()->upload(x.back(), ones.data());
+  for (auto const& backend : backends) {
+    for (auto* list : {&x, &y}) list->push_back({DType::f32, {1000}, backend->acquire(4000), "t"});
+    backend->upload(x.back(), ones.data());
   }
   auto const compute = [&](int r) { backends[size_t(r)]->gelu(y[size_t(r)], x[size_t(r)]); };
   for (int const r : {0, 1, 0, 1}) compute(r);
@@ -161,11 +154,8 @@ TEST(Communicators, DoEveryCollectiveTogether) {
   on_ranks(3, [&](int r) { every_collective(*kReference.make(), *communicators[size_t(r)]); });
 }
 
-TEST(CudaRanks, DoEveryCollective) {
-  if (cuda_status().gpus.size() < 2) GTEST_SKIP() << "two GPUs are needed; there are " << cuda_status().gpus.size();
-  Backends backends;
-  for (int r = 0; r < 2; ++r) backends.push_back(make_cuda_backend({.device = r}));
-  auto const communicators = make_nccl(std::vector<Backend*>{backends[0].get(), backends[1].get()});
+TEST_F(CudaRanks, DoEveryCollective) {
+  auto const communicators = joined();
   on_ranks(2, [&](int r) { every_collective(*backends[size_t(r)], *communicators[size_t(r)]); });
 }
 
@@ -187,7 +177,7 @@ void one_of_two_fails(Backends const& backends, DType dtype, std::vector<std::un
     try {
       train::Trainer t(*backends[size_t(r)], options(dtype, 2), std::move(communicators[size_t(r)]));
       for (unsigned step = 0; step < kSteps; ++step, ++steps[size_t(r)]) {
-        data::HostBatch own = share(batch(kAccumulate * kSequences, kLength, kVocab, step), kAccumulate, r, 2);
+        data::HostBatch own = share(batch(kAccumulate * kSequences, kOddLength, kOddVocab, step), kAccumulate, r, 2);
         if (r == 1 && step == 5) own.tokens[0] = -1;
         t.step(own, 1e-3);
         (void)t.state();
@@ -209,12 +199,7 @@ TEST(Communicators, ARankThatFailsEndsTheStepsOfTheOthers) {
   one_of_two_fails(backends, DType::f32, together(2));
 }
 
-TEST(CudaRanks, AGpuThatFailsEndsTheStepsOfTheOther) {
-  if (cuda_status().gpus.size() < 2) GTEST_SKIP() << "two GPUs are needed; there are " << cuda_status().gpus.size();
-  Backends backends;
-  for (int r = 0; r < 2; ++r) backends.push_back(make_cuda_backend({.device = r}));
-  one_of_two_fails(backends, DType::f32, make_nccl(std::vector<Backend*>{backends[0].get(), backends[1].get()}));
-}
+TEST_F(CudaRanks, AGpuThatFailsEndsTheStepsOfTheOther) { one_of_two_fails(backends, DType::f32, joined()); }
 
 // Two calls, without the other rank: it is not waited for, and what lies there is not summed again.
 TEST(Communicators, AccumulatingIsARanksOwn) {
@@ -223,7 +208,7 @@ TEST(Communicators, AccumulatingIsARanksOwn) {
     auto const backend = kReference.make();
     auto communicators = together(2);
     train::Trainer t(*backend, options(DType::f64, 2), one_of_two ? std::move(communicators[0]) : nullptr);
-    data::HostBatch const own = share(batch(kAccumulate * kSequences, kLength, kVocab), kAccumulate, 0, 2);
+    data::HostBatch const own = share(batch(kAccumulate * kSequences, kOddLength, kOddVocab), kAccumulate, 0, 2);
     for (int twice = 0; twice < 2; ++twice) t.accumulate(own, 1e-3);
     gradients.push_back(read_state(*backend, t).g);
   }
@@ -242,8 +227,8 @@ TEST(TrainerStep, ATokenThatTheVocabularyLacksIsRefusedBeforeItIsUploaded) {
   auto const backend = kReference.make();
   train::Trainer t(*backend, options(DType::f64, 1));
   for (bool const target : {false, true}) {
-    data::HostBatch b = batch(kAccumulate * kSequences, kLength, kVocab);
-    (target ? b.targets : b.tokens)[7] = kVocab;
+    data::HostBatch b = batch(kAccumulate * kSequences, kOddLength, kOddVocab);
+    (target ? b.targets : b.tokens)[7] = kOddVocab;
     try {
       t.step(b, 1e-3);
       FAIL() << "accepted";
