@@ -8,6 +8,7 @@
 #include "cli/verb.h"
 #include "core/log.h"
 #include "report/table.h"
+#include "train/history.h"
 
 namespace folio::cli {
 namespace {
@@ -120,13 +121,11 @@ void TrainScreen::refused(train::StepReport const& r, int64_t in_a_row) {
 }
 
 std::string curve_of(Path const& metrics) {
-  train::Curve const curve = train::read_curve(metrics);
-  auto points = [](std::vector<std::pair<double, double>> const& from) {
-    std::vector<report::Point> to;
-    for (auto [x, y] : from) to.push_back({x, y});
-    return to;
-  };
-  return report::terminal_curve(points(curve.train), points(curve.val), terminal().utf8, terminal().width);
+  train::History const history = train::read_history(metrics);
+  std::vector<report::Point> train, val;
+  for (train::StepReport const& s : history.steps) train.push_back({double(s.step), s.loss});
+  for (train::EvalReport const& e : history.evals) val.push_back({double(e.step), e.val});
+  return report::terminal_curve(train, val, terminal().utf8, terminal().width);
 }
 
 }  // namespace folio::cli

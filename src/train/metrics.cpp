@@ -77,25 +77,4 @@ void check_metrics_lines(Path const& metrics, uint64_t bytes) {
   }
 }
 
-Curve read_curve(Path const& metrics) {
-  Curve curve;
-  check_metrics_version(metrics);
-  std::string const text = read_file(metrics);
-  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
-    Json line;
-    try {
-      line = parse_json(std::string_view(text).substr(at, end - at), metrics.string());
-    } catch (Error const&) {
-      continue;
-    }
-    auto value = [&](char const* key) {
-      return line.contains(key) && line[key].is_number() ? line[key].get<double>() : NAN;
-    };
-    if (!line.is_object() || !line.contains("type")) continue;
-    if (line["type"] == "step") curve.train.emplace_back(value("step"), value("loss"));
-    if (line["type"] == "eval") curve.val.emplace_back(value("step"), value("val"));
-  }
-  return curve;
-}
-
 }  // namespace folio::train

@@ -41,10 +41,4 @@ void check_metrics_version(Path const& metrics);
 /// whole lines of a log: what holds something else is not written on.
 void check_metrics_lines(Path const& metrics, uint64_t bytes);
 
-struct Curve {                                        // read back from a log, for drawing
-  std::vector<std::pair<double, double>> train, val;  // (step, loss)
-};
-/// Lines that are torn or of another type are passed over; a log of a newer version is refused.
-Curve read_curve(Path const& metrics);
-
 }  // namespace folio::train

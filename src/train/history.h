@@ -1,0 +1,66 @@
+// A run's log read back: what its report, its diagnosis and its curves look at. docs/formats.md lists the lines of
+// metrics.jsonl; this is them, by type and in their order.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/finding.h"
+#include "train/metrics.h"
+
+namespace folio::train {
+
+struct WeightNumbers {  // of a tensor, or of all of a layer type together; NaN where not known
+  double mean, deviation, norm;
+  double gradient;  // norm of its gradient, before clipping
+  double update;    // ‖Δw‖ / ‖w‖
+};
+
+struct ActivationNumbers {
+  double mean, deviation, least, largest;
+};
+
+struct Statistics {
+  int64_t step = 0;
+  int64_t period = 0;  // steps since the last such line, which `quiet` is over
+  std::vector<std::pair<std::string, WeightNumbers>> tensors = {};  // in the order of for_each
+  std::vector<std::pair<std::string, WeightNumbers>> types = {};    // embedding, attention, mlp, norm
+  std::vector<std::pair<std::string, ActivationNumbers>> activations = {};
+  std::vector<double> quiet = {};  // share of the units of each layer's MLP that stayed quiet
+};
+Json to_json(Statistics const&);
+
+struct Sample {
+  int64_t step = 0;
+  std::string prompt, text;
+};
+Json to_json(Sample const&);
+
+struct Change {
+  std::string what, was, is;
+};
+
+struct Note {  // a line of type stop, resume or change
+  std::string type;
+  int64_t step = 0;                  // a change has that of the resume before it
+  std::string why = {};              // of a stop: signal, stop-after, patience; empty where not known
+  std::vector<Change> changes = {};  // of options and of what equal bits depend on
+};
+
+struct History {
+  int64_t version = 1;
+  std::vector<StepReport> steps;
+  std::vector<EvalReport> evals;
+  std::vector<Statistics> statistics;
+  std::vector<Sample> samples;
+  std::vector<Finding> findings;
+  std::vector<Note> notes;
+  std::string damage = {};  // a sentence where lines cannot be read, as the last of a run that was killed
+};
+
+/// Types and keys that this folio does not know are passed over, and so are lines that cannot be read. Throws
+/// Fault::missing where the file is not there, Fault::content for a log of a newer version.
+History read_history(Path const& metrics);
+
+}  // namespace folio::train
