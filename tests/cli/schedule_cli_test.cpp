@@ -3,8 +3,8 @@
 
 #include "core/file.h"
 #include "core/json.h"
-#include "tests/support/program.h"
-#include "tests/support/scratch_folder.h"
+#include "tests/support/runs.h"
+#include "train/history.h"
 #include "train/schedule.h"
 
 namespace folio::test {
@@ -80,6 +80,51 @@ TEST(ScheduleVerb, RefusesWithASentence) {
     EXPECT_EQ(e.out, "") << r.with;
     EXPECT_NE(e.err.find(r.with), e.err.npos) << e.err;
   }
+}
+
+TEST(ScheduleVerb, ARunResumedWithAnotherScheduleFollowsItFromThere) {
+  ScratchFolder const folder;
+  write_file(folder / "text.txt", speeches());
+  Path const out = folder / "run";
+  Ended const begun = run({"train",
+                           "--data",
+                           (folder / "text.txt").string(),
+                           "--out",
+                           out.string(),
+                           "--layers",
+                           "1",
+                           "--heads",
+                           "1",
+                           "--embd",
+                           "16",
+                           "--context",
+                           "16",
+                           "--batch",
+                           "2",
+                           "--steps",
+                           "40",
+                           "--warmup",
+                           "5",
+                           "--eval-batches",
+                           "1",
+                           "--stop-after",
+                           "15"});
+  ASSERT_EQ(begun.code, 75) << begun.err;
+  Ended const resumed =
+      run({"train", "--out", out.string(), "--resume", "--schedule", "wsd", "--wsd-tail-steps", "10"});
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  train::ScheduleOptions cosine, wsd;
+  cosine.warmup = wsd.warmup = 5;
+  wsd.schedule = "wsd", wsd.wsd_tail_steps = 10;
+  train::History const h = train::read_history(out / "metrics.jsonl");
+  ASSERT_EQ(h.steps.size(), 40u);
+  for (train::StepReport const& s : h.steps)
+    EXPECT_EQ(s.rate, rate_at(s.step <= 15 ? cosine : wsd, s.step - 1, 40)) << "step " << s.step;
+  ASSERT_FALSE(h.notes.empty());
+  train::Note const& change = h.notes.back();
+  EXPECT_EQ(change.type, "change");
+  ASSERT_EQ(change.changes.size(), 2u);
+  EXPECT_EQ(change.changes[0].what + " " + change.changes[0].was + " " + change.changes[0].is, "schedule cosine wsd");
 }
 
 }  // namespace
