@@ -71,6 +71,12 @@ class Unfinished {
   bool remove_;
 };
 
+// What --from and --context do to the positions.
+std::string of_positions(int64_t had, int64_t has) {
+  if (has < had) return fmt::format("; of its {} positions the first {}", had, has);
+  return has > had ? fmt::format("; positions {} to {} are new", had + 1, has) : "";
+}
+
 int train_in(TrainCommand const& c, OpenedRun& opened) {
   Unfinished unfinished(c.out, opened.is_new);
   data::Dataset const data = data_of(c, c.out);
@@ -88,7 +94,10 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   auto const backend = c.backend.make();
   train::TrainerOptions options = train::trainer_options(c.run, config, config.context);
   options.dtype = c.backend.compute_type();
-  options.initialise = !opened.resumes && opened.from.empty();
+  std::optional<model::ModelDirectory> from;
+  if (!opened.resumes && !opened.from.empty()) from.emplace(opened.from);
+  // Positions that the model lacks begin as a new model's.
+  options.initialise = !opened.resumes && (!from || from->config().context < config.context);
   train::Trainer trainer(*backend, options);
   auto const made = what_bits_depend_on(c.backend);
   train::Loop loop({*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made});
@@ -102,9 +111,9 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
     check(loop.state().step <= c.run.steps, Fault::value,
           "--steps {} lies behind the checkpoint of step {}: give more steps, or start a new run with another --out",
           c.run.steps, loop.state().step);
-  } else if (!opened.from.empty()) {
-    model::ModelDirectory(opened.from).load(*backend, trainer.weights());
-    say(fmt::format("weights from {}", c.from));
+  } else if (from) {
+    from->load(*backend, trainer.weights(), model::ModelDirectory::Positions::any);
+    say("weights from " + c.from + of_positions(from->config().context, config.context));
   }
 
   unfinished.keep();

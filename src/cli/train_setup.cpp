@@ -27,7 +27,11 @@ Fields TrainCommand::run_fields() {
        "for a text: gpt2, char, a directory, or auto (the model's of --from, else by the size of the text)",
        {.form = "auto|gpt2|char|DIR"},
        "Data"},
-      {"from", &from, "start from this model's weights (fine-tuning)", {.form = "MODEL"}, "Data"},
+      {"from",
+       &from,
+       "start from this model's weights (fine-tuning); --context cuts or extends its positions",
+       {.form = "MODEL"},
+       "Data"},
   };
   return joined({own, model.fields(), fields(run), backend.fields(true)});
 }
@@ -114,9 +118,12 @@ void take_over(TrainCommand& now, std::vector<std::string> const& given, Path co
 model::Config shape_of(Path const& from, TrainCommand const& c, std::vector<std::string> const& given) {
   model::Config const base = model::ModelDirectory(from).config();
   model::ModelOptions wanted = laid_over(base, c.model, given);
-  check(without_dropout(wanted.config()) == without_dropout(base), Fault::value,
-        "{} contradicts --from {}: the model brings its shape; leave the flags away", given_model_flags(c.model, given),
-        c.from);
+  model::Config shape = without_dropout(wanted.config());
+  if (has(given, "context") && c.model.context > 0) shape.context = base.context;  // cut, or extended by new ones
+  check(shape == without_dropout(base), Fault::value,
+        "{} contradicts --from {}: the model brings its shape, of which --context alone may differ; leave the other "
+        "flags away",
+        given_model_flags(c.model, given), c.from);
   if (!has(given, "dropout")) {  // a model's file says how it was trained; here the flags say
     wanted = laid_over(without_dropout(base), c.model, given);
   }

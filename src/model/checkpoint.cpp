@@ -65,6 +65,16 @@ void for_each_stored(Config const& c, F f) {
   for_each(w, [&](std::string const& name, Weight&, Spec const& spec) { f(name, spec.shape); });
 }
 
+// The rows that both have.
+void read_rows(SafetensorsFile const& file, StoredTensor const& from, Tensor to, Backend& backend) {
+  int64_t const rows = std::min(from.shape[0], to.shape[0]);
+  StoredTensor part = from;
+  part.shape[0] = rows;
+  part.count = from.count / from.shape[0] * rows;
+  part.bytes = from.bytes / static_cast<size_t>(from.shape[0]) * static_cast<size_t>(rows);
+  read_tensor(file, part, to.slice(0, rows), backend);
+}
+
 std::string stored_as(std::string const& name) { return name == "lm_head.weight" ? name : kPrefix + name; }
 
 }  // namespace
@@ -212,14 +222,16 @@ uint64_t ModelDirectory::stored_bytes() const {
   return sum;
 }
 
-void ModelDirectory::load(Backend& backend, Weights const& w) const {
+void ModelDirectory::load(Backend& backend, Weights const& w, Positions positions) const {
   Config shape = w.config;
   shape.dropout = config().dropout;
+  if (positions == Positions::any) shape.context = config().context;
   check(shape == config(), "{}: weights of {} are to be filled, but the model is {}", path_.string(),
         describe(w.config), describe(config()));
   for_each(w, [&](std::string const& name, Weight const& weight, Spec const&) {
     auto const& [file, tensor] = tensors_.at(name);
-    read_tensor(*file, *tensor, weight.master, backend);
+    if (name == "wpe.weight") read_rows(*file, *tensor, weight.master, backend);
+    else read_tensor(*file, *tensor, weight.master, backend);
     backend.prepare(weight);
   });
 }

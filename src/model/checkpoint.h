@@ -41,8 +41,10 @@ class FOLIO_API ModelDirectory {
   std::vector<Stored> stored() const;  // in the order of a file, biases always
 
   /// Fills the masters from F32, F16, BF16 or F64 and prepares the weights. Their config is this one's, but for
-  /// dropout.
-  void load(Backend&, Weights const&) const;
+  /// dropout, and, where any are allowed, for the positions: then the first ones are the file's, and those that it
+  /// lacks stay as they are.
+  enum class Positions { same, any };
+  void load(Backend&, Weights const&, Positions = Positions::same) const;
 
  private:
   struct Place {  // where a tensor of the model lies

@@ -339,6 +339,33 @@ TEST_F(Train, FromAModelKeepsItsShapeAndBeginsAtItsLoss) {
   EXPECT_EQ(run(conflicting).code, 78);
 }
 
+TEST_F(Train, FromAModelTheContextMayBeCutOrExtended) {
+  ASSERT_EQ(run(command("first", {"--steps", "4", "--warmup", "0"})).code, 0);
+  auto const from = [&](std::string const& out, std::vector<std::string> const& flags) {
+    std::vector<std::string> words = {"train",   "--data", at("text.txt"), "--out", at(out), "--from", at("first"),
+                                      "--steps", "3",      "--warmup",     "0"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return run(words);
+  };
+  for (auto const& [context, says] : {std::pair{"8", "of its 32 positions the first 8"}, {"48", "33 to 48 are new"}}) {
+    Ended const ended = from(context, {"--context", context});
+    ASSERT_EQ(ended.code, 0) << ended.err;
+    EXPECT_NE(ended.err.find(says), std::string::npos) << ended.err;
+    EXPECT_NE(read_file(folder / context / "config.toml").find("context = " + std::string(context)), std::string::npos);
+    EXPECT_EQ(read_json(Path(last_checkpoint(folder / context)) / "config.json")["n_positions"].dump(), context);
+  }
+  Ended const shown = run({"config", "show", "--from", at("first"), "--context", "48"});
+  EXPECT_NE(shown.out.find("context = 48"), std::string::npos) << shown.out << shown.err;
+  EXPECT_EQ(go_on("48", {"--steps", "6"}).code, 0);
+  for (auto const& [flags, says] :
+       {std::pair<std::vector<std::string>, char const*>{{"--context", "8", "--embd", "64"}, "--context alone"},
+        {{"--size", "baby"}, "contradicts --from"}}) {
+    Ended const refused = from("third", flags);
+    EXPECT_EQ(refused.code, 78) << refused.err;
+    EXPECT_NE(refused.err.find(says), std::string::npos) << refused.err;
+  }
+}
+
 TEST_F(Train, AModelToStartFromIsVerifiedHoweverTheRunBegins) {
   ASSERT_EQ(run(command("first", {"--steps", "2", "--warmup", "0"})).code, 0);
   std::vector<std::string> const words = {
