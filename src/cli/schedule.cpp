@@ -12,7 +12,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "report/svg.h"
+#include "report/svg_file.h"
 #include "report/table.h"
 
 namespace folio::cli {
@@ -235,14 +235,15 @@ std::string drawing_of(Options const& o, std::vector<Curve> const& curves, std::
       .title = curves.size() == 1 ? "Learning rate: " + curves[0].name : "Learning rate by step",
       .subtitle = fmt::format("{} steps, {} of them warm-up", grouped(o.run.steps), grouped(o.run.schedule.warmup)),
       .description = fmt::format("Learning rate over {} steps: {}.", grouped(o.run.steps), named),
-      .heads = kHeads,
+      .panels = {{.content = plot.content(280)}},
+      .tables = {{.heads = kHeads, .rows = {}}},
       .notes = std::move(notes)};
   for (Curve const& c : curves) {
     std::vector<std::string> cells = cells_of(c);
     for (size_t i = 1; i < cells.size(); ++i) cells[i] = for_page(cells[i]);
-    file.rows.push_back({c.key, std::move(cells)});
+    file.tables[0].rows.push_back({c.key, std::move(cells)});
   }
-  return svg_file(file, plot);
+  return svg_file(file);
 }
 
 }  // namespace

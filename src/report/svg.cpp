@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "embedded/kLookSheet.h"
 #include "report/html.h"
 
 namespace folio::report {
@@ -13,12 +12,6 @@ namespace {
 
 constexpr double kWidth = 2000, kHeight = 1000;
 constexpr double kApart = 15;  // px between end labels
-
-// Of a file by itself, whose margins are in per cent.
-constexpr char const* kFileSheet =
-    ":root { background:var(--paper); max-width:920px; }\n"
-    "svg text.title { font:600 19px/1.2 var(--serif); fill:var(--ink); } svg text.cell { fill:var(--ink); }\n"
-    "@media screen and (max-width:640px) { svg text.title { font-size:17px; } }\n";
 
 std::string percent(double share) { return fmt::format("{:.2f}%", 100 * share); }
 
@@ -118,48 +111,6 @@ std::string Plot::content(int height) const {
     out += fmt::format("<text class=\"key {}\" x=\"100%\" y=\"{}\" dx=\"8\" dy=\"4\">{}</text>", e.key, percent(e.at),
                        escape_html(e.text));
   return out;
-}
-
-namespace {
-
-std::string table_of(SvgFile const& f, int top) {
-  std::string out;
-  auto const row = [&](std::vector<std::string> const& cells, int y, std::string const& key, bool head) {
-    for (size_t c = 0; c < cells.size(); ++c) {
-      double const x = c == 0 ? 0 : 1 - 0.135 * double(cells.size() - 1 - c);
-      out += fmt::format("<text class=\"{}{}\" x=\"{}\" y=\"{}\">{}</text>", c > 0 ? "e " : "",
-                         head     ? std::string("head")
-                         : c == 0 ? "key " + key
-                                  : "cell",
-                         percent(x), y, escape_html(cells[c]));
-    }
-    out += fmt::format("<line class=\"{}\" x2=\"100%\" y1=\"{}\" y2=\"{}\"/>\n", head ? "axisline" : "gridline", y + 6,
-                       y + 6);
-  };
-  row(f.heads, top, "", true);
-  for (SvgFile::Row const& r : f.rows) row(r.cells, top += 21, r.key, false);
-  return out;
-}
-
-}  // namespace
-
-std::string svg_file(SvgFile const& f, Plot const& plot) {
-  constexpr int kTop = 76;
-  int const table = kTop + f.height + 56, notes = table + (f.heads.empty() ? 0 : 21 * int(f.rows.size()) + 30);
-  int const height = notes + 17 * int(f.notes.size()) + 4;
-  std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100%\" height=\"{}\" role=\"img\" aria-labelledby=\"t d\">\n"
-      "<title id=\"t\">{}</title><desc id=\"d\">{}</desc>\n<style><![CDATA[\n{}{}]]></style>\n",
-      height, escape_html(f.title), escape_html(f.description), kLookSheet, kFileSheet);
-  out += fmt::format(
-      "<text class=\"title\" x=\"4%\" y=\"30\">{}</text><text x=\"4%\" y=\"51\">{}</text>\n"
-      "<svg x=\"13%\" y=\"{}\" width=\"60%\" height=\"{}\" overflow=\"visible\">",
-      escape_html(f.title), escape_html(f.subtitle), kTop, f.height);
-  out += plot.content(f.height) + "</svg>\n";
-  if (!f.heads.empty()) out += "<svg x=\"4%\" width=\"92%\" overflow=\"visible\">" + table_of(f, table) + "</svg>\n";
-  for (size_t i = 0; i < f.notes.size(); ++i)
-    out += fmt::format("<text x=\"4%\" y=\"{}\">{}</text>\n", notes + 17 * int(i), escape_html(f.notes[i]));
-  return out + "</svg>\n";
 }
 
 }  // namespace folio::report

@@ -41,18 +41,4 @@ class Plot {
   std::vector<End> ends_;
 };
 
-struct SvgFile {                             // a chart with its words and its table, as a file by itself
-  std::string title, subtitle, description;  // the description is for who cannot see it
-  int height = 280;                          // of the plot, px
-  std::vector<std::string> heads = {};       // of the table under it; the first column is a name, the others numbers
-  struct Row {
-    std::string key;
-    std::vector<std::string> cells;
-  };
-  std::vector<Row> rows = {};
-  std::vector<std::string> notes = {};  // a line each; at most 58 characters, which a phone shows
-};
-
-std::string svg_file(SvgFile const&, Plot const&);
-
 }  // namespace folio::report

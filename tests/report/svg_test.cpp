@@ -1,4 +1,4 @@
-#include "report/svg.h"
+#include "report/svg_file.h"
 
 #include <gtest/gtest.h>
 
@@ -54,10 +54,10 @@ TEST(Svg, AFileEscapesWhatItIsToldAndFetchesNothing) {
   std::string const file = svg_file({.title = "a < b & \"c\"",
                                      .subtitle = "s",
                                      .description = "d",
-                                     .heads = {"name", "n"},
-                                     .rows = {{"a", {"<script>", "1"}}},
-                                     .notes = {"]]>"}},
-                                    plot);
+                                     .panels = {{.content = plot.content(280), .caption = "x > y"}},
+                                     .tables = {{.heads = {"name", "n"}, .rows = {{"a", {"<script>", "1"}}}}},
+                                     .notes = {"]]>"}});
+  EXPECT_NE(file.find("x &gt; y"), file.npos);
   EXPECT_NE(file.find("a &lt; b &amp; &quot;c&quot;"), file.npos);
   EXPECT_EQ(file.find("<script"), file.npos);
   EXPECT_EQ(count(file, "]]>"), 1u);
