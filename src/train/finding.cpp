@@ -36,6 +36,17 @@ State state_of(std::string const& name, std::string const& where) {
   fail(Fault::content, "{}: `{}` is no state of a run that this folio knows", where, name);
 }
 
+std::vector<std::string> sentences_from(Json const& json, char const* key, std::string const& where) {
+  std::vector<std::string> sentences;
+  if (!json.contains(key)) return sentences;
+  check(json[key].is_array(), Fault::content, "{}: `{}` is no list", where, key);
+  for (Json const& sentence : json[key]) {
+    check(sentence.is_string(), Fault::content, "{}: `{}` holds something else than sentences", where, key);
+    sentences.push_back(sentence.get<std::string>());
+  }
+  return sentences;
+}
+
 Json to_json(Finding const& f) {
   Json json = {{"type", "diagnosis"}, {"step", f.step}, {"state", name_of(f.state)}};
   if (!f.grade.empty()) json["grade"] = f.grade;
@@ -47,19 +58,13 @@ Json to_json(Finding const& f) {
 }
 
 Finding finding_from(Json const& json, std::string const& where) {
-  Finding f{.state = state_of(get_string(json, "state", where), where),
-            .grade = find_string(json, "grade", where).value_or(""),
-            .step = get_integer(json, "step", where),
-            .since = get_integer(json, "since", where),
-            .advice = find_string(json, "advice", where).value_or(""),
-            .flags = find_string(json, "flags", where).value_or("")};
-  if (!json.contains("evidence")) return f;
-  check(json["evidence"].is_array(), Fault::content, "{}: `evidence` is no list", where);
-  for (Json const& sentence : json["evidence"]) {
-    check(sentence.is_string(), Fault::content, "{}: `evidence` holds something else than sentences", where);
-    f.evidence.push_back(sentence.get<std::string>());
-  }
-  return f;
+  return {.state = state_of(get_string(json, "state", where), where),
+          .grade = find_string(json, "grade", where).value_or(""),
+          .step = get_integer(json, "step", where),
+          .since = get_integer(json, "since", where),
+          .evidence = sentences_from(json, "evidence", where),
+          .advice = find_string(json, "advice", where).value_or(""),
+          .flags = find_string(json, "flags", where).value_or("")};
 }
 
 }  // namespace folio::train

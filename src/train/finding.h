@@ -35,6 +35,9 @@ struct Finding {
   std::string flags = {};                  // of folio train, to paste; empty: nothing to change
 };
 
+/// A list of texts; empty where the key is absent. Throws Fault::content where it is something else.
+std::vector<std::string> sentences_from(Json const&, char const* key, std::string const& where);
+
 Json to_json(Finding const&);
 Finding finding_from(Json const&, std::string const& where);
 

@@ -108,6 +108,12 @@ Note note_from(Json const& line, int64_t step_before, std::string const& where) 
   return note;
 }
 
+Broken broken_from(Json const& line, std::string const& where) {
+  return {.step = get_integer(line, "step", where),
+          .evidence = sentences_from(line, "evidence", where),
+          .file = find_string(line, "file", where).value_or("")};
+}
+
 void add(History& h, Json const& line, std::string const& where) {
   check(line.is_object(), Fault::content, "{} is no JSON object", where);
   std::string const type = get_string(line, "type", where);
@@ -119,6 +125,12 @@ void add(History& h, Json const& line, std::string const& where) {
     h.samples.push_back({get_integer(line, "step", where), find_string(line, "prompt", where).value_or(""),
                          get_string(line, "text", where)});
   else if (type == "diagnosis") h.findings.push_back(finding_from(line, where));
+  else if (type == "data")
+    h.data = DataFacts{.train_tokens = get_integer(line, "train_tokens", where),
+                       .frequency_loss = number_of(line, "frequency_loss"),
+                       .recurring = number_of(line, "recurring"),
+                       .val_in_train = number_of(line, "val_in_train")};
+  else if (type == "not-finite") h.broken.push_back(broken_from(line, where));
   else if (type == "stop" || type == "resume" || type == "change")
     h.notes.push_back(note_from(line, h.notes.empty() ? 0 : h.notes.back().step, where));
 }
@@ -135,6 +147,20 @@ Json to_json(Statistics const& s) {
           {"types", all_of(s.types)},
           {"activations", all_of(s.activations)},
           {"quiet", quiet}};
+}
+
+Json to_json(DataFacts const& d) {
+  return {{"type", "data"},
+          {"train_tokens", d.train_tokens},
+          {"frequency_loss", rounded(d.frequency_loss)},
+          {"recurring", rounded(d.recurring)},
+          {"val_in_train", rounded(d.val_in_train)}};
+}
+
+Json to_json(Broken const& b) {
+  Json json = {{"type", "not-finite"}, {"step", b.step}, {"evidence", b.evidence}};
+  if (!b.file.empty()) json["file"] = b.file;
+  return json;
 }
 
 Json to_json(Sample const& s) { return {{"type", "sample"}, {"step", s.step}, {"prompt", s.prompt}, {"text", s.text}}; }

@@ -2,6 +2,8 @@
 // metrics.jsonl; this is them, by type and in their order.
 #pragma once
 
+#include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +39,21 @@ struct Sample {
 };
 Json to_json(Sample const&);
 
+struct DataFacts {  // of what a run reads; NaN where it was not counted
+  int64_t train_tokens = 0;
+  double frequency_loss = NAN;  // entropy of how often each id occurs in train, nats a token
+  double recurring = NAN;       // share of train's windows that stand at another place of it
+  double val_in_train = NAN;    // share of val's windows that stand in train
+};
+Json to_json(DataFacts const&);
+
+struct Broken {  // a step that was refused for values that are no numbers, looked at again
+  int64_t step = 0;
+  std::vector<std::string> evidence = {};  // where they begin, what its batch was
+  std::string file = {};                   // in the run: what --replay takes; empty: not kept
+};
+Json to_json(Broken const&);
+
 struct Change {
   std::string what, was, is;
 };
@@ -56,6 +73,8 @@ struct History {
   std::vector<Sample> samples;
   std::vector<Finding> findings;
   std::vector<Note> notes;
+  std::optional<DataFacts> data;
+  std::vector<Broken> broken;
   std::string damage = {};  // a sentence where lines cannot be read, as the last of a run that was killed
 };
 

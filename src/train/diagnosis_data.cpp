@@ -1,0 +1,100 @@
+// Rules that set the loss on the training text beside the one on unseen text, and beside how often that text was seen.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "train/diagnosis_rules.h"
+
+namespace folio::train::rules {
+namespace {
+
+struct Grade {
+  char const* name;
+  double rise;  // of val over its best, as a share of the best
+};
+constexpr std::array<Grade, 4> kGrades = {{{"slight", 0.015}, {"moderate", 0.05}, {"strong", 0.12}, {"severe", 0.25}}};
+
+// 0: none; 1 … 4. Of the two last evaluations the lower one counts: a single bad one is no trend.
+int grade_at(std::vector<EvalReport> const& evals, size_t best, size_t i) {
+  if (i < best + 2 || evals[i].train >= evals[best].train) return 0;
+  double const rise = std::min(evals[i].val, evals[i - 1].val) / evals[best].val - 1;
+  int grade = 0;
+  for (Grade const& g : kGrades) grade += rise >= g.rise;
+  return grade;
+}
+
+// What is left of a run that was at its best at `best`: rounded up to a whole evaluation.
+std::string regularised(Seen const& s, int grade, int64_t best) {
+  RunOptions const& o = s.facts.options;
+  model::DropoutRates const& d = s.facts.config.dropout;
+  double const dropout = std::max({d.embedding, d.attention, d.attention_residual, d.mlp_residual});
+  std::string flags = fmt::format("--dropout {:.2g} --weight-decay {:.2g}",
+                                  std::min(0.5, dropout < 0.1 ? (grade > 1 ? 0.2 : 0.1) : dropout + 0.1),
+                                  std::max(0.2, std::min(0.5, 1.5 * o.weight_decay)));
+  if (grade > 1)
+    flags +=
+        fmt::format(" --steps {}", std::min(o.steps, (best * 5 / 4 + o.eval_every - 1) / o.eval_every * o.eval_every));
+  return flags;
+}
+
+}  // namespace
+
+std::optional<Finding> overfitting(Seen const& s) {
+  std::vector<EvalReport> evals;
+  for (EvalReport const& e : s.history.evals)
+    if (e.step > 0 && std::isfinite(e.train) && std::isfinite(e.val)) evals.push_back(e);
+  if (evals.size() < 3) return {};
+  size_t const best = size_t(std::ranges::min_element(evals, {}, &EvalReport::val) - evals.begin());
+  EvalReport const &last = evals.back(), &at = evals[best];
+  int const grade = grade_at(evals, best, evals.size() - 1);
+  if (grade == 0) return {};
+  size_t since = evals.size() - 1;
+  while (since > best + 1 && grade_at(evals, best, since - 1) >= grade) --since;
+  Finding f{.state = State::overfitting, .grade = kGrades[size_t(grade) - 1].name, .since = evals[since].step};
+  f.evidence.push_back(
+      fmt::format("val +{} over its best {} ({})", loss_text(last.val - at.val), loss_text(at.val), at.step));
+  f.evidence.push_back(fmt::format("train fell by {} in the same steps; the gap is {}",
+                                   loss_text(at.train - last.train), loss_text(last.val - last.train)));
+  if (s.epochs > 1.5) f.evidence.push_back(fmt::format("each token was seen {:.0f} times", s.epochs));
+  f.advice = fmt::format("The best model is that of step {}. Next time:", at.step);
+  f.flags = regularised(s, grade, at.step);
+  return f;
+}
+
+namespace {
+
+constexpr double kRecurring = 0.5;  // of the windows stand at another place of the text too
+constexpr double kEpochs = 5;       // up to four, repeated text is nearly as good as new (Muennighoff et al. 2023)
+constexpr double kGap = 0.3;        // of val: what train has fallen below it
+
+}  // namespace
+
+std::optional<Finding> repeating_data(Seen const& s) {
+  Finding f{.state = State::repeating_data};
+  if (s.history.data && s.history.data->recurring >= kRecurring) {
+    DataFacts const& data = *s.history.data;
+    f.evidence.push_back(
+        fmt::format("{} of the training text stands at another place of it too", share_text(data.recurring)));
+    if (data.val_in_train >= kRecurring)
+      f.evidence.push_back(
+          fmt::format("{} of the validation text is in the training text: val says nothing about new text",
+                      share_text(data.val_in_train)));
+    f.advice = "Leave the repetitions out and prepare the text again; folio inspect DATA counts them.";
+    return f;
+  }
+  if (s.history.evals.empty() || !(s.epochs >= kEpochs)) return {};
+  EvalReport const& last = s.history.evals.back();
+  if (!(last.val - last.train >= kGap * last.val)) return {};
+  f.since = int64_t(kEpochs * double(s.step) / s.epochs);
+  for (EvalReport const& e : s.history.evals)
+    if (!(e.val - e.train >= kGap * e.val)) f.since = std::max(f.since, e.step);
+  f.evidence.push_back(fmt::format("each token was seen {:.1f} times", s.epochs));
+  f.evidence.push_back(fmt::format("train {} lies {} under val {}", loss_text(last.train),
+                                   loss_text(last.val - last.train), loss_text(last.val)));
+  f.advice = "More text would help more than more steps. With this text:";
+  f.flags = regularised(s, 1, s.step);
+  return f;
+}
+
+}  // namespace folio::train::rules

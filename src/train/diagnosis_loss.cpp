@@ -1,0 +1,222 @@
+// Rules that look at the curve of the loss against the rate: too high, too low, nothing learnt, no way on.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "train/diagnosis_rules.h"
+
+namespace folio::train::rules {
+namespace {
+
+double middle(Block const& b) { return 0.5 * double(b.first + b.last); }
+
+// What ids alone are worth: the loss of a model that knows how often each occurs, and nothing of their order.
+double frequency_loss(Seen const& s) {
+  double const known = s.history.data ? s.history.data->frequency_loss : NAN;
+  return std::isfinite(known) ? known : 0.8 * s.uniform;
+}
+
+Trend trend_of_blocks(std::vector<Block> const& blocks, size_t begin) {
+  std::vector<std::pair<double, double>> points;
+  for (size_t i = begin; i < blocks.size(); ++i) points.emplace_back(middle(blocks[i]), blocks[i].loss);
+  return trend_of(points);
+}
+
+std::string lower_rate(Seen const& s, double at_most) {
+  double const rate = std::min(at_most, usual_rate(s.facts.config));
+  std::string flags = "--lr " + rate_text(rate);
+  if (s.facts.options.clip == 0 || s.facts.options.clip > 1) flags += " --clip 1";
+  int64_t const warmup = s.facts.options.schedule.warmup, enough = std::min<int64_t>(s.steps / 10, 200);
+  if (warmup < enough / 2) flags += fmt::format(" --warmup {}", enough);
+  return flags;
+}
+
+// ---- too high ----
+
+constexpr size_t kWindow = 3;               // blocks that are compared: 6 % of a run
+constexpr double kRise = 0.03;              // of the lowest loss
+constexpr double kRiseAfterRestart = 0.15;  // where the rate has risen since, as its schedule says
+constexpr double kErrors = 4;               // standard errors that a rise stands out by
+constexpr double kDiverged = 0.5;           // of what was learnt, lost again
+constexpr double kStuck = 0.90;             // of the loss of frequencies: more than a little of the order is known
+constexpr double kHighRate = 2;             // times the usual one
+
+Finding too_high(Seen const& s, char const* grade, int64_t since, std::string evidence) {
+  Finding f{.state = State::rate_too_high, .grade = grade, .since = since, .evidence = {std::move(evidence)}};
+  f.evidence.push_back(fmt::format("the rate is {}; models of {} channels usually learn with {}",
+                                   rate_text(s.history.steps.back().rate), s.facts.config.channels,
+                                   rate_text(usual_rate(s.facts.config))));
+  f.evidence.push_back(fmt::format("gradient norm {:.2f} over the last {} steps", s.blocks.back().norm,
+                                   s.blocks.back().last - s.blocks.back().first + 1));
+  return f;
+}
+
+}  // namespace
+
+std::optional<Finding> rate_too_high(Seen const& s) {
+  if (s.blocks.size() < kWindow) return {};
+  Block const now = joined(s.blocks, s.blocks.size() - kWindow, s.blocks.size());
+  Block lowest = now;
+  for (size_t i = 0; i + kWindow <= s.blocks.size(); ++i)
+    if (Block const b = joined(s.blocks, i, i + kWindow); b.loss < lowest.loss) lowest = b;
+  double const rise = now.loss - lowest.loss, error = std::hypot(now.error, lowest.error);
+  bool const restarted = s.facts.options.schedule.schedule == "restarts" && lowest.rate < now.rate / 2;
+  bool const rising = rise > (restarted ? kRiseAfterRestart : kRise) * lowest.loss && rise > kErrors * error;
+  double const start = std::max(s.first_loss, s.uniform);
+  std::string const risen =
+      fmt::format("train loss +{} over its lowest {} ({})", loss_text(rise), loss_text(lowest.loss), lowest.last);
+  if (now.loss > 1.05 * start && s.blocks.back().loss > 1.05 * start) {
+    Finding f = too_high(
+        s, "diverged", lowest.last,
+        fmt::format("train loss {}, more than the {} it began with", loss_text(now.loss), loss_text(s.first_loss)));
+    f.advice = "The weights are lost: start again with a lower rate.";
+    f.flags = lower_rate(s, std::min(lowest.rate / 3, s.peak_rate / 10));
+    return f;
+  }
+  if (rising && rise > kDiverged * (start - lowest.loss)) {
+    Finding f = too_high(s, "diverged", lowest.last, risen);
+    f.advice = "Most of what was learnt is lost: start again, or from an earlier checkpoint, with a lower rate.";
+    f.flags = lower_rate(s, std::min(lowest.rate / 3, s.peak_rate / 10));
+    return f;
+  }
+  bool const high = s.peak_rate > kHighRate * usual_rate(s.facts.config);
+  if (rising && (high || rise > 2 * kRise * lowest.loss)) {
+    Finding f = too_high(s, "rising", lowest.last, risen);
+    f.advice = "The loss should fall: lower the rate.";
+    f.flags = lower_rate(s, std::min(lowest.rate, s.peak_rate) / 3);
+    return f;
+  }
+  double const frequencies = frequency_loss(s);
+  size_t const half = s.blocks.size() / 2;
+  if (s.blocks.size() < 6 || !high || now.loss < kStuck * frequencies || s.step <= s.facts.options.schedule.warmup)
+    return {};
+  Trend const trend = trend_of_blocks(s.blocks, half);
+  if (trend.slope * double(s.step) / 2 < -0.02 * now.loss) return {};
+  Finding f = too_high(s, "stuck", s.blocks[half].first,
+                       fmt::format("train loss stays at {}, near the {} of the tokens' frequencies alone",
+                                   loss_text(now.loss), loss_text(frequencies)));
+  f.advice = "Steps this wide cannot settle on the order of tokens: lower the rate.";
+  f.flags = lower_rate(s, s.peak_rate / 10);
+  return f;
+}
+
+// ---- nothing learnt, or too slowly ----
+
+namespace {
+
+constexpr int64_t kSettled = 50;  // steps at the full rate (half of the warm-up counts) after which a run is judged,
+constexpr double kPart = 0.1;     // but not before this part of it,
+constexpr int64_t kAtTheLatest = 500;  // or so many steps
+constexpr double kUsualShare = 0.15;   // of ln V that is removed by then in healthy runs
+constexpr double kFalls = 3;           // standard errors of the slope: it does fall
+
+Finding nothing_learnt(Seen const& s, double now, double frequencies) {
+  Finding f{.state = State::not_learning, .since = 0};
+  f.evidence.push_back(fmt::format("train loss {} after {} steps; knowing nothing is ln {} = {}", loss_text(now),
+                                   s.step, s.facts.config.vocab, loss_text(s.uniform)));
+  double const usual = usual_rate(s.facts.config);
+  if (s.first_loss > 1.1 * s.uniform) {
+    f.grade = "initial weights";
+    f.evidence.push_back(
+        fmt::format("the first loss was {}: weights that begin as GPT-2's do give ln V", loss_text(s.first_loss)));
+    f.advice = "Begin with fresh weights (without --from), or look for the tensor that is off with folio inspect.";
+  } else if (s.peak_rate < usual / 30) {
+    f.grade = "rate";
+    f.evidence.push_back(fmt::format("the highest rate so far is {}; models of {} channels usually learn with {}",
+                                     rate_text(s.peak_rate), s.facts.config.channels, rate_text(usual)));
+    f.advice = "The weights hardly move: raise the rate.";
+    f.flags = "--lr " + rate_text(usual);
+  } else {
+    f.grade = "data";
+    f.evidence.push_back(fmt::format("the frequencies of the tokens alone would give {}", loss_text(frequencies)));
+    f.evidence.push_back(fmt::format("the rate, {}, is usual, and the gradient norm is {:.2f}", rate_text(s.peak_rate),
+                                     s.blocks.back().norm));
+    f.advice = "What comes next does not depend on what came before: look at the data with folio inspect DATA.";
+  }
+  return f;
+}
+
+}  // namespace
+
+std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
+  int64_t const warmup = s.facts.options.schedule.warmup;
+  int64_t const judged =
+      std::max({warmup + 1, warmup / 2 + kSettled, std::min(kAtTheLatest, int64_t(kPart * double(s.steps)))});
+  if (s.step < judged || s.blocks.size() < 5) return {};
+  double const now = s.blocks.back().loss, frequencies = frequency_loss(s);
+  double const removed = (s.uniform - now) / s.uniform;
+  bool const knows_order = now < 0.97 * frequencies;
+  if (knows_order && removed > kUsualShare) return {};
+  size_t const from = s.blocks.size() / 2;
+  std::vector<std::pair<double, double>> points;
+  for (StepReport const& r : s.history.steps)
+    if (r.step >= s.blocks[from].first && r.accepted && std::isfinite(r.loss))
+      points.emplace_back(double(r.step), r.loss);
+  Trend const trend = trend_of(points);
+  double const span = points.back().first - points.front().first;
+  bool const falls = trend.slope < -kFalls * trend.error && -trend.slope * span > 1e-3 * now;
+  if (!falls) return nothing_learnt(s, now, frequencies);
+  if (removed > 0.5 || s.first_loss > 1.1 * s.uniform) return {};
+  double const usual = usual_rate(s.facts.config);
+  if (s.peak_rate > usual) return {};
+  Finding f{.state = State::rate_too_low, .since = 0};
+  f.evidence.push_back(fmt::format("{} of ln V = {} removed after {} steps; usual are {} by then",
+                                   share_text(std::max(0.0, removed)), loss_text(s.uniform), s.step,
+                                   share_text(kUsualShare)));
+  f.evidence.push_back(fmt::format("train loss still falls, by {:.2g} in 100 steps", -100 * trend.slope));
+  f.evidence.push_back(fmt::format("the rate is {}; models of {} channels usually learn with {}",
+                                   rate_text(s.peak_rate), s.facts.config.channels, rate_text(usual)));
+  f.advice = "Raise the rate.";
+  f.flags = "--lr " + rate_text(usual);
+  return f;
+}
+
+// ---- no way on ----
+
+namespace {
+
+constexpr double kStretch = 0.15;    // of a run that a plateau is seen over
+constexpr double kFlat = 0.004;      // of the loss: what it falls by there at the least
+constexpr double kSureFlat = 0.012;  // two standard errors of the slope are no more than that
+constexpr double kHighStill = 0.5;   // of the peak rate: a rate that falls away ends every run flat
+
+}  // namespace
+
+std::optional<Finding> plateau(Seen const& s) {
+  int64_t const stretch = std::max<int64_t>(60, int64_t(kStretch * double(s.steps))), from = s.step - stretch;
+  if (from < stretch / 2 || from < s.facts.options.schedule.warmup) return {};
+  std::vector<std::pair<double, double>> points;
+  for (EvalReport const& e : s.history.evals)
+    if (e.step >= from && std::isfinite(e.train)) points.emplace_back(double(e.step), e.train);
+  if (points.size() < 4) {
+    points.clear();
+    for (Block const& b : s.blocks)
+      if (b.first >= from) points.emplace_back(middle(b), b.loss);
+  }
+  if (points.size() < 4) return {};
+  double rate = 0, rates = 0, loss = 0;
+  for (Block const& b : s.blocks)
+    if (b.first >= from) rate += b.rate, rates += 1;
+  for (auto const& [step, value] : points) loss += value / double(points.size());
+  Trend const trend = trend_of(points);
+  double const change = trend.slope * double(stretch) / loss, error = trend.error * double(stretch) / loss;
+  if (rates == 0 || rate / rates < kHighStill * s.peak_rate || loss < 0.1 * s.uniform) return {};
+  if (change < -kFlat || change - 2 * error < -kSureFlat || change > kRise) return {};
+  Finding f{.state = State::plateau, .since = from};
+  f.evidence.push_back(fmt::format("train loss {} at {}, changed by {} in the last {} steps", loss_text(loss), s.step,
+                                   share_text(std::abs(change)), stretch));
+  f.evidence.push_back(fmt::format("the rate is {}, its highest was {}", rate_text(s.history.steps.back().rate),
+                                   rate_text(s.peak_rate)));
+  model::Config const& c = s.facts.config;
+  double const usual = usual_rate(c);
+  if (s.peak_rate > usual / 2) {
+    f.advice = "A constant rate keeps the weights from settling: let it fall.";
+    f.flags = fmt::format("--lr {} --schedule cosine", rate_text(std::min(usual, s.peak_rate / 3)));
+  } else {
+    f.advice = "The model has learnt what it can hold: a larger one goes on.";
+    f.flags = fmt::format("--layers {} --embd {}", c.layers + 2, 2 * c.channels);
+  }
+  return f;
+}
+
+}  // namespace folio::train::rules

@@ -1,0 +1,213 @@
+// Each rule on curves drawn by a formula: what it says, what it must not say, and where it begins. That the states of
+// real runs are found is tools/diagnosis_figures' to show.
+#include "train/diagnosis.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <random>
+
+namespace folio::train {
+namespace {
+
+constexpr int64_t kSteps = 1000;
+
+struct Drawn {
+  History history;
+  Facts facts;
+};
+
+using Curve = std::function<double(double)>;
+
+double usual(double step) { return 1.5 + 2.67 * std::pow(1 + step / 20, -0.6); }
+
+// A run of 1,000 steps, up to `until`: the loss of its steps with a little noise, an evaluation every 50.
+Drawn drawn(Curve const& train, Curve const& val = {}, int64_t until = kSteps) {
+  Drawn run;
+  run.facts.options.steps = kSteps, run.facts.options.schedule.schedule = "constant",
+  run.facts.options.schedule.warmup = 50;
+  run.facts.options.batch = 16;
+  run.facts.config = {
+      .layers = 4, .heads = 4, .channels = 384, .vocab = 65, .context = 64, .bias = true, .tied = true, .dropout = {}};
+  run.history.data = DataFacts{.train_tokens = 1 << 20, .frequency_loss = 3.3, .recurring = 0.01, .val_in_train = 0};
+  std::mt19937 random(3);
+  std::normal_distribution<double> noise(0, 0.03);
+  for (int64_t step = 0; step <= until; ++step) {
+    double const x = double(step);
+    if (step > 0)
+      run.history.steps.push_back({.step = step,
+                                   .loss = train(x) + noise(random),
+                                   .rate = run.facts.options.schedule.lr * std::min(1.0, x / 50),
+                                   .norm = 0.5});
+    if (step % 50 == 0)
+      run.history.evals.push_back({.step = step, .train = train(x), .val = val ? val(x) : train(x) + 0.02});
+  }
+  return run;
+}
+
+Finding main_of(Drawn const& run) {
+  auto const all = diagnose(run.history, run.facts);
+  EXPECT_FALSE(all.empty());
+  return all.at(0);
+}
+
+void expect_state(Drawn const& run, State expected) {
+  Finding const found = main_of(run);
+  EXPECT_EQ(found.state, expected) << line_of(found);
+}
+
+TEST(Diagnosis, ARunThatLearnsIsHealthyAtEachOfItsSteps) {
+  for (int64_t until = 0; until <= kSteps; until += 10) expect_state(drawn(usual, {}, until), State::healthy);
+}
+
+TEST(Diagnosis, AnEmptyLogIsHealthy) { expect_state(Drawn{{}, drawn(usual).facts}, State::healthy); }
+
+TEST(Diagnosis, ValThatRisesWhileTrainFallsIsOverfittingInFourGrades) {
+  struct Row {
+    char const* grade;
+    double rise;  // of val, from step 400 to the last
+  };
+  for (Row const& row : {Row{"", 0.01}, {"slight", 0.03}, {"moderate", 0.08}, {"strong", 0.2}, {"severe", 0.4}}) {
+    double const best = usual(400);
+    Drawn const run =
+        drawn(usual, [&](double x) { return x <= 400 ? usual(x) : best * (1 + row.rise * (x - 400) / 600); });
+    Finding const found = main_of(run);
+    EXPECT_EQ(found.grade, row.grade) << row.rise;
+    if (row.rise < 0.015) continue;
+    EXPECT_EQ(found.state, State::overfitting);
+    EXPECT_EQ(found.evidence.at(0), fmt::format("val +{:.3f} over its best {:.3f} (400)", best * row.rise, best));
+    EXPECT_GT(found.since, 400);
+    EXPECT_NE(found.flags.find("--dropout"), std::string::npos);
+  }
+}
+
+TEST(Diagnosis, ValThatRisesTogetherWithTrainIsNotOverfitting) {
+  auto const rises = [](double x) { return x < 400 ? usual(x) : usual(400) + (x - 400) / 400; };
+  Drawn const run = drawn(rises, [&](double x) { return rises(x) + 0.02; });
+  Finding const found = main_of(run);
+  EXPECT_EQ(found.state, State::rate_too_high);
+  EXPECT_EQ(found.grade, "diverged");
+  EXPECT_NEAR(double(found.since), 400, 60);
+}
+
+TEST(Diagnosis, ALossAboveItsBeginningHasDiverged) {
+  Finding const found = main_of(drawn([](double x) { return x < 60 ? 4.17 - x / 100 : 3.6 + (x - 60) / 20; }, {}, 200));
+  EXPECT_EQ(found.state, State::rate_too_high);
+  EXPECT_EQ(found.grade, "diverged");
+  EXPECT_EQ(found.flags.substr(0, 5), "--lr ");
+}
+
+TEST(Diagnosis, AHighRateThatHoldsTheLossAtTheFrequenciesOfTokensIsTooHigh) {
+  Drawn run = drawn([](double) { return 3.2; }, {}, 200);
+  run.facts.options.schedule.lr = 0.1;
+  for (StepReport& s : run.history.steps) s.rate = 0.1;
+  Finding const found = main_of(run);
+  EXPECT_EQ(found.state, State::rate_too_high);
+  EXPECT_EQ(found.grade, "stuck");
+}
+
+TEST(Diagnosis, ALossThatHardlyFallsHasARateTooLow) {
+  Drawn run = drawn([](double x) { return 4.17 - 0.0005 * x; }, {}, 250);
+  for (StepReport& s : run.history.steps) s.rate = 1e-6;
+  Finding const found = main_of(run);
+  EXPECT_EQ(found.state, State::rate_too_low);
+  EXPECT_EQ(found.flags, "--lr 1.2e-3");
+}
+
+TEST(Diagnosis, ALossThatStaysAtLnVIsNotLearning) {
+  struct Row {
+    char const* cause;
+    double loss, rate, first;
+  };
+  for (Row const& row : {Row{"rate", 4.17, 1e-9, 4.17},
+                         {"data", 4.17, 1e-3, 4.17},
+                         {"data", 3.3, 1e-3, 4.17},
+                         {"initial weights", 4.2, 1e-3, 9}}) {
+    Drawn run = drawn([&](double x) { return x < 1 ? row.first : row.loss; }, {}, 250);
+    for (StepReport& s : run.history.steps) s.rate = row.rate;
+    Finding const found = main_of(run);
+    EXPECT_EQ(found.state, State::not_learning) << line_of(found);
+    EXPECT_EQ(found.grade, row.cause);
+  }
+}
+
+TEST(Diagnosis, ALossThatStaysInTheMiddleIsAPlateauUnlessTheRateHasFallenAway) {
+  auto const flat = [](double x) { return std::max(usual(x), usual(300)); };
+  Drawn run = drawn(flat, {}, 600);
+  expect_state(run, State::plateau);
+  for (StepReport& s : run.history.steps) s.rate = s.step > 300 ? 1e-5 : 1e-3;
+  expect_state(run, State::healthy);
+}
+
+TEST(Diagnosis, ATextThatRepeatsItselfIsSaidAtOnce) {
+  Drawn run = drawn(usual, {}, 50);
+  run.history.data->recurring = run.history.data->val_in_train = 0.9;
+  Finding const found = main_of(run);
+  EXPECT_EQ(found.state, State::repeating_data);
+  EXPECT_EQ(found.since, 0);
+  ASSERT_EQ(found.evidence.size(), 2u);
+}
+
+TEST(Diagnosis, AGapAfterManyEpochsIsRepeatingData) {
+  Drawn run = drawn(usual, [](double x) { return std::max(usual(x), usual(200)) * (1 - x * 1e-6); });
+  run.history.data->train_tokens = 20000;
+  run.facts.options.steps = 4000;  // not flat yet, beside the whole run
+  expect_state(run, State::healthy);
+  for (EvalReport& e : run.history.evals) e.train = std::min(e.train, e.step > 400 ? 0.6 * e.val : 10);
+  expect_state(run, State::repeating_data);
+}
+
+TEST(Diagnosis, StepsThatWereNotFiniteAreSaidUntilTheyAreFarBehind) {
+  Drawn run = drawn(usual, {}, 500);
+  for (StepReport& s : run.history.steps)
+    if (s.step == 400) s.loss = s.norm = NAN, s.accepted = false;
+  expect_state(run, State::healthy);
+  run.history.steps.back().loss = run.history.steps.back().norm = NAN, run.history.steps.back().accepted = false;
+  run.history.broken = {{.step = 500, .evidence = {"h.1.ln_1.weight holds a NaN"}, .file = "x"}};
+  Finding const found = main_of(run);
+  EXPECT_EQ(found.state, State::not_finite);
+  EXPECT_EQ(found.since, 500);
+  EXPECT_EQ(found.evidence.back(), "h.1.ln_1.weight holds a NaN");
+}
+
+// Gradient norms of the blocks, from the input on, in a line every 100 steps.
+Drawn with_blocks(std::vector<double> const& norms, double quiet = 0) {
+  Drawn run = drawn(usual, {}, 300);
+  for (int64_t step = 100; step <= 300; step += 100) {
+    Statistics s{.step = step, .period = 100};
+    for (size_t l = 0; l < norms.size(); ++l)
+      for (char const* name : {".attn.c_proj.weight", ".mlp.c_fc.weight"})
+        s.tensors.push_back({"h." + std::to_string(l) + name, {0, 0.02, 1, norms[l], 1e-3}});
+    s.tensors.push_back({"wte.weight", {0, 0.02, 1, 1e6, 1e-3}});
+    s.quiet.assign(norms.size(), quiet);
+    run.history.statistics.push_back(s);
+  }
+  return run;
+}
+
+TEST(Diagnosis, AGradientThatGrowsOrShrinksFromBlockToBlock) {
+  expect_state(with_blocks({0.5, 0.3, 0.2, 0.4}), State::healthy);
+  expect_state(with_blocks({1000, 100, 10, 1}), State::exploding_gradient);
+  expect_state(with_blocks({1e-6, 1e-4, 1e-2, 1}), State::vanishing_gradient);
+  EXPECT_EQ(main_of(with_blocks({1000, 100, 10, 1})).since, 1);
+  expect_state(with_blocks({0.5}), State::healthy);
+}
+
+TEST(Diagnosis, ALayerWhoseUnitsSayNothing) {
+  expect_state(with_blocks({1, 1}, 0.2), State::healthy);
+  expect_state(with_blocks({1, 1}, 0.7), State::quiet_layer);
+}
+
+TEST(Diagnosis, ACauseIsNamedBeforeWhatFollowsFromIt) {
+  Drawn run = drawn([](double x) { return x < 1 ? 4.17 : 12; }, {}, 300);
+  run.history.statistics = with_blocks({1, 1}, 1).history.statistics;
+  auto const all = diagnose(run.history, run.facts);
+  ASSERT_GE(all.size(), 2u);
+  EXPECT_EQ(all[0].state, State::rate_too_high);
+  EXPECT_EQ(all.back().state, State::quiet_layer);
+}
+
+}  // namespace
+}  // namespace folio::train
