@@ -11,6 +11,8 @@ GRADIENTS = "*HasTheReferencesLossAndEveryGradient*"
 RAGGED = "*OfARaggedBatchEqualsTheFullForward/cpu"
 F32 = "InF32/AdamWOfPyTorch.HasItsLosses/cpu"
 BF16 = "*InBf16IsNearTheReferencesLossAndEveryGradient*"
+RULES = "OptimizersOfPyTorch.HaveItsWeightsAndMomentsOver1000Steps"
+OP_RULES = "*TenStepsOfEachRule/cpu_f32_1_thread"
 REFERENCE = "src/backend/reference/"
 CPU = "src/backend/cpu/"
 HOST = "src/backend/host.h"
@@ -104,7 +106,7 @@ MISTAKES = [
      [("dP(positions.as<int32_t>()[n], c)", "dP(n % dx.shape[-2], c)")],
      "gradient_test", "Backward.AddsPositionGradientsWhereTheTokensStand"),
     # the optimizer
-    (REFERENCE + "optimizer.cpp", "a refused step still updates", [("if (!s.accept) return;\n  auto const [m", "auto const [m")],
+    (REFERENCE + "optimizer.cpp", "a refused step still updates", [("if (!s.accept) return;", "")],
      "adamw_step_test", "*RefusedForANonFiniteValue*/reference"),
     (HOST, "bias correction counts attempted steps",
      [("static_cast<double>(s.accepted)", "static_cast<double>(s.attempted)")],
@@ -126,8 +128,15 @@ MISTAKES = [
      [("(std::sqrt(V[i] * T(v_scale)) + T(o.epsilon))", "std::sqrt(V[i] * T(v_scale) + T(o.epsilon))")],
      "adamw_test", PYTORCH),
     (REFERENCE + "optimizer.cpp", "decay is added to the gradient (L2), not decoupled",
-     [("T const g = T(s.grad_factor) * G[i];", "T const g = T(s.grad_factor) * G[i] + T(o.decay) * W[i];"),
-      (" + T(o.decay) * W[i]);", ");")], "adamw_test", PYTORCH),
+     [("coupled = o.rule == Optimizer::Rule::adam;", "coupled = true;")], "adamw_test", PYTORCH),
+    (REFERENCE + "optimizer.cpp", "Adam's decay is apart from the gradient, as AdamW's",
+     [("coupled = o.rule == Optimizer::Rule::adam;", "coupled = false;")], "optimizer_golden_test", RULES),
+    (REFERENCE + "optimizer.cpp", "SGD's moment is a mean, not a sum",
+     [("T(o.momentum) * M[i] + g;", "T(o.momentum) * M[i] + T(1 - o.momentum) * g;")], "optimizer_golden_test", RULES),
+    (REFERENCE + "optimizer.cpp", "Nesterov's step is the moment's",
+     [("o.nesterov ? g + T(o.momentum) * M[i] : M[i]", "M[i]")], "optimizer_golden_test", RULES),
+    (REFERENCE + "optimizer.cpp", "SGD does not decay",
+     [("G[i] + T(o.decay) * W[i];", "G[i];")], "optimizer_golden_test", RULES),
     (REFERENCE + "optimizer.cpp", "the second moment is of the unclipped gradient",
      [("T(1 - o.beta2) * g * g;", "T(1 - o.beta2) * G[i] * G[i];")], "adamw_test", PYTORCH),
     # the model
@@ -258,13 +267,22 @@ MISTAKES = [
     (CPU + "kernels/optimizer.cpp", "the second moment is of the unclipped gradient",
      [("all(f.one_minus_beta2) * grad * grad", "all(f.one_minus_beta2) * load(g + i, left) * load(g + i, left)")],
      "adamw_test", F32),
+    (CPU + "kernels/optimizer.cpp", "SGD does not decay", [("Vec step = fma(all(f.penalty), weight, load(g + i, left) * "
+      "all(f.grad_factor));", "Vec step = load(g + i, left) * all(f.grad_factor);")], "op_optimizer_test", OP_RULES),
+    (CPU + "kernels/optimizer.cpp", "Nesterov's step is the moment's",
+     [("f.nesterov ? fma(all(f.momentum), moment, step) : moment", "moment")], "op_optimizer_test", OP_RULES),
+    (CPU + "optimizer.cpp", "Adam's decay is apart from the gradient, as AdamW's",
+     [("float(o.rule == Optimizer::Rule::adamw ? 0 : o.decay)", "float(o.rule == Optimizer::Rule::sgd ? o.decay : 0)"),
+      ("float(o.rule == Optimizer::Rule::adamw ? o.decay : 0)", "float(o.decay)")], "op_optimizer_test", OP_RULES),
+    (CPU + "optimizer.cpp", "a weight's own rate is ignored",
+     [("s.input.rate * o.rate", "s.input.rate")], "op_optimizer_test", OP_RULES),
     (CPU + "optimizer.cpp", "a refused step still updates", [("if (!s.accept) return;", "")],
      "adamw_step_test", "*RefusedForANonFiniteValue*/cpu"),
     (CPU + "optimizer.cpp", "the norm misses the last element of each piece",
      [("std::min(piece, n - p * piece)", "std::min(piece, n - p * piece) - 1")], "adamw_test", F32),
     # bf16
     (CPU + "kernels/optimizer.cpp", "the rounded copy of a weight stays as it was",
-     [("if (rounded) store(", "if (rounded && n < 0) store(")],
+     [("if (rounded) store(", "if (rounded && left < 0) store(")],
      "adamw_step_test", "*LeavesTheBackendsOwnFormPrepared/cpu_bf16"),
     (CPU + "linear.cpp", "prepare rounds the first half of a weight only",
      [("convert(factor<bf16>(w), w.master.as<float>(), w.shape.size())",

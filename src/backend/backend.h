@@ -87,8 +87,19 @@ struct DecideOptions {
   double spike = 0;  // refuse a norm above spike × norm_mean; 0: never
 };
 
-struct AdamW {
-  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, decay = 0.1;
+struct Optimizer {
+  enum class Rule : uint8_t { adamw, adam, sgd } rule = Rule::adamw;
+  bool nesterov = false;  // sgd: look ahead along the moment
+  double rate = 1;        // this weight's share of the step's rate
+  double decay = 0.1;
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;  // adamw, adam
+  double momentum = 0;                               // µ of sgd
+  /// 2: Moments' m and v; 1: m alone, sgd's buffer; 0: neither.
+  int moments() const { return rule != Rule::sgd ? 2 : momentum > 0 ? 1 : 0; }
+};
+
+struct Moments {  // the weight's shape, as its master; empty where the optimizer has none
+  Tensor m, v;
 };
 
 /// What a device made of a sequence of ops: see Backend::replay.
@@ -113,7 +124,7 @@ class FOLIO_API Backend : public Memory {
   virtual size_t scratch_bytes(Limits const&) const = 0;
   void lend_scratch(Tensor scratch) { scratch_ = scratch; }  // (scratch_bytes) u8; before each pass
 
-  // Weights. prepare fills weight.compute from the master: at load; adamw does it in its own pass.
+  // Weights. prepare fills weight.compute from the master: at load; optimize does it in its own pass.
   virtual size_t compute_bytes(Shape const&, DType, Uses) const = 0;
   void prepare(Weight const&);
 
@@ -167,10 +178,14 @@ class FOLIO_API Backend : public Memory {
   void begin_step(Tensor state, Tensor input);           // attempted += 1; loss, norm_squared = 0; takes the input
   void add_norm(Tensor state, Tensor grad);              // norm_squared += Σ grad²
   void decide_step(Tensor state, DecideOptions const&);  // norm, accept, accepted, grad_factor (clip_factor)
-  // AdamW (Loshchilov, Hutter 2019, alg. 2), g = grad_factor · grad, t = accepted:
-  //   m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= rate · (m/(1−β₁ᵗ) / (√(v/(1−β₂ᵗ)) + ε) + decay · w)
+  // One weight's update, with g = grad_factor · grad, r = state's rate · the optimizer's, t = accepted:
+  //   adamw (Loshchilov, Hutter 2019, alg. 2): decay apart from the moments, which begin at 0
+  //     m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= r · (m/(1−β₁ᵗ) / (√(v/(1−β₂ᵗ)) + ε) + decay · w)
+  //   adam (Kingma, Ba 2015, alg. 1): decay is a penalty's gradient (L2): g += decay · w, then adamw without decay
+  //   sgd (Sutskever et al. 2013, as PyTorch scales it): g += decay · w;  m = µm + g, from 0
+  //     w −= r · m;  nesterov: w −= r · (g + µm);  µ = 0: w −= r · g, and there is no m
   // then prepares w. accept = 0: writes nothing.
-  void adamw(Weight const&, Tensor m, Tensor v, Tensor state, AdamW const&);
+  void optimize(Weight const&, Moments const&, Tensor state, Optimizer const&);
 
   /// Runs `ops`, which must call the same ops on the same memory each time: what changes from call to call lies in
   /// backend memory, and none of them uploads or downloads. A device that has graphs captures them into `recording`,
@@ -227,7 +242,7 @@ class FOLIO_API Backend : public Memory {
   virtual void do_begin_step(Tensor, Tensor) = 0;
   virtual void do_add_norm(Tensor, Tensor) = 0;
   virtual void do_decide_step(Tensor, DecideOptions const&) = 0;
-  virtual void do_adamw(Weight const&, Tensor, Tensor, Tensor, AdamW const&) = 0;
+  virtual void do_optimize(Weight const&, Moments const&, Tensor, Optimizer const&) = 0;
   void tell(char const* op, std::initializer_list<Tensor> outputs) const;
 
   Observer observer_;

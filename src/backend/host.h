@@ -33,7 +33,7 @@ FOLIO_HOST_DEVICE inline void decide(StepState& s, DecideOptions const& o) {
 struct BiasCorrection {  // 1/(1 − βᵗ), t = accepted steps
   double m, v;
 };
-FOLIO_HOST_DEVICE inline BiasCorrection bias_correction(StepState const& s, AdamW const& o) {
+FOLIO_HOST_DEVICE inline BiasCorrection bias_correction(StepState const& s, Optimizer const& o) {
   double const t = static_cast<double>(s.accepted);
   return {1 / (1 - std::pow(o.beta1, t)), 1 / (1 - std::pow(o.beta2, t))};
 }

@@ -52,7 +52,7 @@ std::vector<BenchRow> bench_train(BenchOptions const& o) {
                                     .batch = o.batch,
                                     .length = c.context,
                                     .chunk = train::chunk_for(rows, c.vocab),
-                                    .adamw = {},
+                                    .optimizer = {},
                                     .decide = {},
                                     .classifier = {}});
   data::HostBatch batch;

@@ -238,7 +238,9 @@ void measure_rest(Table& table, Kit& k) {
   row.shape = {1, k.C};
   table.bytes("head, decoding", bytes_read(k.wte), [&] { k.backend.head(k.logits, row, frozen(k.wte)); });
   table.bytes("add_norm", double(k.wte.grad.bytes()), [&] { k.backend.add_norm(k.state, k.wte.grad); });
-  table.bytes("adamw", 7 * double(k.wte.master.bytes()), [&] { k.backend.adamw(k.wte, k.m, k.v, k.state, {}); });
+  table.bytes("optimize, AdamW", 7 * double(k.wte.master.bytes()), [&] {
+    k.backend.optimize(k.wte, {k.m, k.v}, k.state, {});
+  });
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, st
   if (n.saved_by_tying > 0)
     out += line("", fmt::format("the head is the token embedding: {} parameters saved", grouped(n.saved_by_tying)));
   out += line("computes in", computing);
+  out += line("optimizer", train::describe_optimizer(o));
   out += line("batch", fmt::format("{} sequences × {} micro-batches × {} tokens = {} tokens a step", o.batch,
                                    o.accumulate, c.context, grouped(a_step)));
   double const all = double(o.steps) * double(a_step);

@@ -15,8 +15,8 @@ std::vector<model::NamedTensor> moments_of(Trainer const& trainer) {
   size_t i = 0;
   for_each(trainer.weights(), [&](std::string const& name, Weight const&, model::Spec const&) {
     Moments const& moments = trainer.moments()[i++];
-    tensors.push_back({name + ".m", moments.m});
-    tensors.push_back({name + ".v", moments.v});
+    if (!moments.m.empty()) tensors.push_back({name + ".m", moments.m});
+    if (!moments.v.empty()) tensors.push_back({name + ".v", moments.v});
   });
   return tensors;
 }

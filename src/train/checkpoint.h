@@ -1,6 +1,6 @@
-// A checkpoint of a run: a model directory (model/checkpoint.h) plus optimizer.safetensors (both moments), state.json
-// (everything else that moves, floats as their bits) and manifest.json (size and hash of every file). What is in it
-// continues bit for bit.
+// A checkpoint of a run: a model directory (model/checkpoint.h) plus optimizer.safetensors (the moments that the
+// optimizer has), state.json (everything else that moves, floats as their bits) and manifest.json (size and hash of
+// every file). What is in it continues bit for bit.
 #pragma once
 
 #include <map>

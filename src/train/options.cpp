@@ -22,7 +22,12 @@ Fields fields(RunOptions& o) {
   Fields schedule = fields(o.schedule);
   all.insert(all.end(), schedule.begin(), schedule.end());
   Fields rest = {
-      {"weight-decay", &o.weight_decay, "decoupled decay (AdamW)", {.min = 0}, "Optimizer"},
+      {"optimizer",
+       &o.optimizer,
+       "adamw (decay apart from the gradient), adam (decay added to it, L2) or sgd (likewise)",
+       {.choices = {"adamw", "adam", "sgd"}},
+       "Optimizer"},
+      {"weight-decay", &o.weight_decay, "pulls the weights that decay towards 0", {.min = 0}, "Optimizer"},
       {"decay",
        &o.decay,
        "what decays: matrices (all two-dimensional tensors), linear (not the embeddings) or none",
@@ -32,6 +37,12 @@ Fields fields(RunOptions& o) {
       {"beta1", &o.beta1, "decay of the first moment", {.min = 0, .max = 1, .below_max = true}, "Optimizer"},
       {"beta2", &o.beta2, "decay of the second moment", {.min = 0, .max = 1, .below_max = true}, "Optimizer"},
       {"epsilon", &o.epsilon, "added to the root of the second moment", {.min = 0, .above_min = true}, "Optimizer"},
+      {"momentum",
+       &o.momentum,
+       "sgd: share of its last direction that a step keeps; 0: none",
+       {.min = 0, .max = 1, .below_max = true},
+       "Optimizer"},
+      {"nesterov", &o.nesterov, "sgd: look ahead along the momentum", {}, "Optimizer"},
       {"eval-every", &o.eval_every, "steps between evaluations; also after the last", {.min = 1}, "Intervals"},
       {"eval-batches", &o.eval_batches, "batches of each evaluation, always the same; or all", {}, "Intervals"},
       {"checkpoint-every",
@@ -79,6 +90,33 @@ int64_t evaluation_batches(RunOptions const& o) {
 void validate(RunOptions const& o) {
   validate(o.schedule, o.steps);
   evaluation_batches(o);
+  check(
+      !o.nesterov || (o.optimizer == "sgd" && o.momentum > 0), Fault::value,
+      "--nesterov with --optimizer {} and --momentum {}: it is a form of sgd with momentum; give --optimizer sgd and a "
+      "momentum above 0, or leave it away",
+      o.optimizer, o.momentum);
+}
+
+std::string describe_optimizer(RunOptions const& o) {
+  std::string const rule = o.optimizer == "sgd" ? "SGD" : o.optimizer == "adam" ? "Adam" : "AdamW";
+  std::string const own = o.optimizer != "sgd" ? fmt::format("β {} and {}", o.beta1, o.beta2)
+                          : o.momentum == 0    ? "no momentum"
+                                            : fmt::format("momentum {}{}", o.momentum, o.nesterov ? ", Nesterov" : "");
+  std::string const decay =
+      o.weight_decay == 0 || o.decay == "none" ? "no decay" : fmt::format("decay {} ({})", o.weight_decay, o.decay);
+  return fmt::format("{}, {}, {}, {}", rule, own, decay, o.clip > 0 ? fmt::format("clip {}", o.clip) : "no clipping");
+}
+
+Optimizer optimizer_of(RunOptions const& o) {
+  return {.rule = o.optimizer == "sgd"    ? Optimizer::Rule::sgd
+                  : o.optimizer == "adam" ? Optimizer::Rule::adam
+                                          : Optimizer::Rule::adamw,
+          .nesterov = o.nesterov,
+          .decay = o.weight_decay,
+          .beta1 = o.beta1,
+          .beta2 = o.beta2,
+          .epsilon = o.epsilon,
+          .momentum = o.momentum};
 }
 
 int64_t chunk_for(int64_t rows, int64_t vocab) {
@@ -100,7 +138,7 @@ TrainerOptions trainer_options(RunOptions const& o, model::Config const& config,
           .decay = o.decay == "matrices" ? Decay::matrices
                    : o.decay == "linear" ? Decay::linear
                                          : Decay::none,
-          .adamw = {.beta1 = o.beta1, .beta2 = o.beta2, .epsilon = o.epsilon, .decay = o.weight_decay},
+          .optimizer = optimizer_of(o),
           .decide = {.clip = o.clip},
           .classifier = {}};
 }

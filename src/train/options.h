@@ -16,10 +16,13 @@ struct RunOptions {
   std::string windows = "shuffled";  // or random
   uint64_t seed = 1337;
   ScheduleOptions schedule;
+  std::string optimizer = "adamw";  // or adam, sgd
   double weight_decay = 0.1;
   std::string decay = "matrices";
   double clip = 1;
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
+  double momentum = 0.9;  // of sgd
+  bool nesterov = false;
   int64_t eval_every = 250;
   std::string eval_batches = "20";  // or "all"
   int64_t checkpoint_every = 1000;
@@ -43,6 +46,9 @@ int64_t evaluation_batches(RunOptions const&);
 /// Tokens whose logits exist at once: as many as keep a chunk's logits in 64 MiB, at least 32.
 int64_t chunk_for(int64_t rows, int64_t vocab);
 
+Optimizer optimizer_of(RunOptions const&);
+/// "AdamW, β 0.9 and 0.95, decay 0.1 (matrices), clip 1"
+std::string describe_optimizer(RunOptions const&);
 TrainerOptions trainer_options(RunOptions const&, model::Config const&, int64_t length);
 
 }  // namespace folio::train

@@ -23,10 +23,13 @@ void validate(TrainerOptions const& o) {
   in_range("chunk", o.chunk, o.chunk >= 1, "at least 1");
   check(1 <= o.length && o.length <= o.config.context, Fault::value,
         "sequences of {} tokens for a context of {}: give 1 to {}", o.length, o.config.context, o.config.context);
-  for (auto const& [name, beta] : {std::pair{"beta1", o.adamw.beta1}, {"beta2", o.adamw.beta2}})
-    in_range(name, beta, 0 <= beta && beta < 1, "at least 0 and below 1");
-  in_range("epsilon", o.adamw.epsilon, o.adamw.epsilon > 0, "above 0");
-  in_range("decay", o.adamw.decay, o.adamw.decay >= 0, "at least 0");
+  Optimizer const& p = o.optimizer;
+  for (auto const& [name, part] : {std::pair{"beta1", p.beta1}, {"beta2", p.beta2}, {"momentum", p.momentum}})
+    in_range(name, part, 0 <= part && part < 1, "at least 0 and below 1");
+  in_range("epsilon", p.epsilon, p.epsilon > 0, "above 0");
+  in_range("decay", p.decay, p.decay >= 0, "at least 0");
+  in_range("rate factor", p.rate, p.rate >= 0, "at least 0");
+  check(!p.nesterov || p.momentum > 0, Fault::value, "nesterov without momentum: it looks ahead along the moment");
   in_range("clip", o.decide.clip, o.decide.clip >= 0, "at least 0");
 }
 
@@ -66,7 +69,9 @@ void Trainer::lay_out() {
   moments_.clear();
   for_each(weights_, [&](std::string const& name, Weight const& w, model::Spec const&) {
     DType const d = w.master.dtype;
-    moments_.push_back({m_.take(name + ".m", d, w.shape), v_.take(name + ".v", d, w.shape)});
+    int const count = o.optimizer.moments();
+    moments_.push_back({count > 0 ? m_.take(name + ".m", d, w.shape) : Tensor(),
+                        count > 1 ? v_.take(name + ".v", d, w.shape) : Tensor()});
   });
   int64_t const A = o.accumulate, B = o.batch, T = o.length;
   tokens_ = inputs_.take("tokens", DType::i32, {A, B, T});
@@ -128,10 +133,9 @@ void Trainer::update() {
   backend_.decide_step(state_, options_.decide);
   size_t i = 0;
   for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const& spec) {
-    AdamW choices = options_.adamw;
+    Optimizer choices = options_.optimizer;
     if (!decays(options_.decay, spec)) choices.decay = 0;
-    backend_.adamw(w, moments_[i].m, moments_[i].v, state_, choices);
-    ++i;
+    backend_.optimize(w, moments_[i++], state_, choices);
   });
 }
 

@@ -28,13 +28,9 @@ struct TrainerOptions {
   uint64_t seed = 1;       // of initialisation and dropout
   bool initialise = true;  // false: the caller fills the weights, from a file
   Decay decay = Decay::matrices;
-  AdamW adamw;
+  Optimizer optimizer;
   DecideOptions decide;
   ClassifierOptions classifier;
-};
-
-struct Moments {
-  Tensor m, v;  // the weight's shape
 };
 
 class FOLIO_API Trainer {

@@ -57,7 +57,12 @@ TEST_P(OpContract, ShapesThatDoNotAgreeAreRefused) {
   refuses("token weights", [&] {
     b.classifier(wide_t({2, 3}), x2, x, wte, {ids({1, 3}), rig_.real_f32({1, 2}, {1, 1})}, state, {});
   });
-  refuses("adamw:", [&] { b.adamw(norm.weight, wide_t({5}), wide_t({5}), state, {}); });
+  refuses("optimize:", [&] { b.optimize(norm.weight, {wide_t({5}), wide_t({5})}, state, {}); });
+  refuses("optimize:", [&] { b.optimize(norm.weight, {wide_t({4}), {}}, state, {}); });  // AdamW has a second moment,
+  for (double const momentum : {0.0, 0.9})                                               // SGD none
+    refuses("optimize:", [&] {
+      b.optimize(norm.weight, {wide_t({4}), wide_t({4})}, state, {.rule = Optimizer::Rule::sgd, .momentum = momentum});
+    });
   refuses("begin_step:", [&] { b.begin_step(state, state); });
 }
 

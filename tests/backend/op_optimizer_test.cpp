@@ -1,4 +1,4 @@
-// The step: begin_step, add_norm, decide_step, adamw.
+// The step: begin_step, add_norm, decide_step, optimize.
 #include "tests/backend/support.h"
 
 namespace folio::test {
@@ -24,32 +24,52 @@ TEST_P(OpOptimizer, TheNormIsTheRootOfTheSumOfSquares) {
     });
 }
 
-TEST_P(OpOptimizer, TenStepsOfAdamW) {
-  for (int64_t const n : {1, 7, 16, 1001, 40000})
-    for (bool const linear : {false, true})
-      check_body(candidate(), [&](Rig& rig) -> Outputs {
-        Draw draw(4);
-        Shape const shape = linear ? Shape{n, 1} : Shape{n};
-        Weight const w = rig.weight(shape, {.linear = linear}, draw.normal(n, 0.3, 2), Values(n, 0.0));
-        Tensor const m = rig.real_wide(shape, Values(n, 0.0)), v = rig.real_wide(shape, Values(n, 0.0)),
-                     state = rig.object(StepState{});
-        Tensor const x = rig.real({1, n}, draw.normal(n)), y = rig.output({1, 1});
-        rig.lend({.rows = 1, .channels = n});
-        for (int step = 0; step < 10; ++step) {
-          Values const g = draw.normal(n, 0.1);
-          std::vector<float> const narrow(g.begin(), g.end());
-          rig.backend->upload(w.grad, w.grad.dtype == DType::f32 ? static_cast<void const*>(narrow.data()) : g.data());
-          rig.backend->begin_step(state, rig.object(StepInput{.rate = 1e-2 * (step + 1), .inverse_total = 1}));
-          rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 0.5, .spike = 0});
-          rig.backend->adamw(w, m, v, state, {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .decay = 0.1});
-        }
-        Outputs out = {{"adamw", rig.read(w.master)}, {"adamw", rig.read(m)}, {"adamw", rig.read(v)}};
-        if (linear && n < 1000) {  // the form that linear uses followed the master
-          rig.backend->linear(y, x, {w, {}});
-          out.emplace_back("adamw linear", rig.read(y));
-        }
-        return out;
-      });
+using Rule = Optimizer::Rule;
+constexpr double kRate = 0.7, kDecay = 0.1;  // of a group, and of its weights
+Optimizer const kOptimizers[] = {
+    {.rule = Rule::adamw, .rate = kRate, .decay = kDecay, .beta2 = 0.99},
+    {.rule = Rule::adam, .rate = kRate, .decay = kDecay, .beta2 = 0.99},
+    {.rule = Rule::sgd, .rate = kRate, .decay = kDecay},
+    {.rule = Rule::sgd, .rate = kRate, .decay = kDecay, .momentum = 0.9},
+    {.rule = Rule::sgd, .nesterov = true, .rate = kRate, .decay = kDecay, .momentum = 0.9},
+};
+
+// Those that the optimizer has, from 0.
+Moments moments_of(Rig& rig, Shape const& shape, Optimizer const& o) {
+  Values const zeros(size_t(shape.size()), 0.0);
+  return {o.moments() > 0 ? rig.real_wide(shape, zeros) : Tensor(),
+          o.moments() > 1 ? rig.real_wide(shape, zeros) : Tensor()};
+}
+
+TEST_P(OpOptimizer, TenStepsOfEachRule) {
+  for (Optimizer const& rule : kOptimizers)
+    for (int64_t const n : {1, 7, 16, 1001, 40000})
+      for (bool const linear : {false, true})
+        check_body(candidate(), [&](Rig& rig) -> Outputs {
+          Draw draw(4);
+          Shape const shape = linear ? Shape{n, 1} : Shape{n};
+          Weight const w = rig.weight(shape, {.linear = linear}, draw.normal(n, 0.3, 2), Values(n, 0.0));
+          Moments const moments = moments_of(rig, shape, rule);
+          Tensor const state = rig.object(StepState{}), x = rig.real({1, n}, draw.normal(n)), y = rig.output({1, 1});
+          rig.lend({.rows = 1, .channels = n});
+          for (int step = 0; step < 10; ++step) {
+            Values const g = draw.normal(n, 0.1);
+            std::vector<float> const narrow(g.begin(), g.end());
+            rig.backend->upload(w.grad,
+                                w.grad.dtype == DType::f32 ? static_cast<void const*>(narrow.data()) : g.data());
+            rig.backend->begin_step(state, rig.object(StepInput{.rate = 1e-2 * (step + 1), .inverse_total = 1}));
+            rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 0.5, .spike = 0});
+            rig.backend->optimize(w, moments, state, rule);
+          }
+          Outputs out = {{"optimizer", rig.read(w.master)}};
+          for (Tensor const& t : {moments.m, moments.v})
+            if (!t.empty()) out.emplace_back("optimizer", rig.read(t));
+          if (linear && n < 1000) {  // the form that linear uses followed the master
+            rig.backend->linear(y, x, {w, {}});
+            out.emplace_back("optimizer linear", rig.read(y));
+          }
+          return out;
+        });
 }
 
 TEST_P(OpOptimizer, ARefusedStepWritesNothing) {
@@ -69,7 +89,7 @@ TEST_P(OpOptimizer, ARefusedStepWritesNothing) {
         rig.backend->upload(state, &broken);
       }
       rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 1, .spike = why == 2 ? 3.0 : 0.0});
-      rig.backend->adamw(w, m, v, state, {});
+      rig.backend->optimize(w, {m, v}, state, {});
       s = rig.read_object<StepState>(state);
       EXPECT_EQ(s.accept, 0);
       EXPECT_EQ(s.accepted, 4);
@@ -96,7 +116,7 @@ TEST_P(OpOptimizer, ALossScaleLeavesTheStepAsItWas) {
                    state = rig.object(s);
       rig.backend->begin_step(state, rig.object(StepInput{.rate = 0.1, .inverse_total = 1}));
       rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 1, .spike = 0});
-      rig.backend->adamw(w, m, v, state, {});
+      rig.backend->optimize(w, {m, v}, state, {});
       weights[scaled] = rig.read(w.master);
       return {};
     });

@@ -45,8 +45,8 @@ inline std::vector<Candidate> const& backends() {
 /// Largest difference of an element over the largest magnitude of the expected tensor. Sums of n products of f32
 /// rounding errors grow like √n ε, ε = 6e-8; the longest here has 50,257. Rounding to bf16 errs by 2⁻⁸ = 3.9e-3 at
 /// most: once where an output alone is bf16; more where the op rounds on the way (…_gelu: what GELU reads or gives;
-/// classifier: the gradient of the logits; attention_backward reads a rounded y; adamw's linear a rounded weight). What
-/// is wide and comes from unrounded sums has the bound of f32.
+/// classifier: the gradient of the logits; attention_backward reads a rounded y; the optimizer's linear a rounded
+/// weight). What is wide and comes from unrounded sums has the bound of f32.
 inline double tolerance(std::string const& output, DType dtype) {
   struct Bounds {
     double f32, bf16;
@@ -72,8 +72,8 @@ inline double tolerance(std::string const& output, DType dtype) {
       {"classifier", {4e-6, 4e-6}},
       {"classifier gradient", {4e-6, 6e-3}},
       {"norm", {1e-6, 1e-6}},
-      {"adamw", {1e-6, 1e-6}},
-      {"adamw linear", {4e-6, 8e-3}},
+      {"optimizer", {1e-6, 1e-6}},
+      {"optimizer linear", {4e-6, 8e-3}},
   };
   return dtype == DType::bf16 ? table.at(output).bf16 : table.at(output).f32;
 }

@@ -22,7 +22,7 @@ class Step : public testing::TestWithParam<Kind> {
             .recompute = {},
             .seed = 5,
             .decay = {},
-            .adamw = {},
+            .optimizer = {},
             .decide = {.clip = 0.05, .spike = 0},
             .classifier = {}};
   }
@@ -38,14 +38,19 @@ TEST_P(Step, OptionsAndBatchesThatFitNoTrainerAreTheCallersMistake) {
     }
   };
   using Options = train::TrainerOptions;
-  std::vector<std::function<void(Options&)>> const slips = {
-      [](Options& o) { o.batch = 0; },         [](Options& o) { o.accumulate = 0; },
-      [](Options& o) { o.chunk = 0; },         [](Options& o) { o.length = 0; },
-      [](Options& o) { o.length = 7; },        [](Options& o) { o.config.heads = 3; },
-      [](Options& o) { o.config.layers = 0; }, [](Options& o) { o.config.dropout.attention = 1; },
-      [](Options& o) { o.adamw.beta1 = 1; },   [](Options& o) { o.adamw.beta2 = -0.1; },
-      [](Options& o) { o.adamw.epsilon = 0; }, [](Options& o) { o.adamw.decay = NAN; },
-      [](Options& o) { o.decide.clip = -1; }};
+  std::vector<std::function<void(Options&)>> const slips = {[](Options& o) { o.batch = 0; },
+                                                            [](Options& o) { o.accumulate = 0; },
+                                                            [](Options& o) { o.chunk = 0; },
+                                                            [](Options& o) { o.length = 0; },
+                                                            [](Options& o) { o.length = 7; },
+                                                            [](Options& o) { o.config.heads = 3; },
+                                                            [](Options& o) { o.config.layers = 0; },
+                                                            [](Options& o) { o.config.dropout.attention = 1; },
+                                                            [](Options& o) { o.optimizer.beta1 = 1; },
+                                                            [](Options& o) { o.optimizer.beta2 = -0.1; },
+                                                            [](Options& o) { o.optimizer.epsilon = 0; },
+                                                            [](Options& o) { o.optimizer.decay = NAN; },
+                                                            [](Options& o) { o.decide.clip = -1; }};
   for (auto const& slip : slips) {
     Options o = options();
     slip(o);

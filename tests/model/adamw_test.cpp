@@ -36,10 +36,10 @@ struct PyTorchRun {
             .recompute = {},
             .seed = 1,
             .decay = train::Decay::matrices,
-            .adamw = {.beta1 = golden.number("beta1"),
-                      .beta2 = golden.number("beta2"),
-                      .epsilon = golden.number("epsilon"),
-                      .decay = golden.number("decay")},
+            .optimizer = {.decay = golden.number("decay"),
+                          .beta1 = golden.number("beta1"),
+                          .beta2 = golden.number("beta2"),
+                          .epsilon = golden.number("epsilon")},
             .decide = {.clip = golden.number("clip"), .spike = 0},
             .classifier = {}};
   }
@@ -66,7 +66,7 @@ TEST(AdamW, HasPyTorchsWeightsAndMomentsInF64) {
     double worst = 0;
     size_t i = 0;
     for_each(run.trainer.weights(), [&](std::string const& name, Weight const& w, model::Spec const&) {
-      train::Moments const moments = run.trainer.moments()[i++];
+      Moments const moments = run.trainer.moments()[i++];
       for (auto const& [tag, tensor] : {std::pair{".w.", w.master}, {".m.", moments.m}, {".v.", moments.v}}) {
         std::string const key = std::to_string(step) + tag + name;
         double const e = tensor_error(values(*backend, tensor), run.golden.values(key));
@@ -111,7 +111,7 @@ train::TrainerOptions plain_options(double clip) {
           .recompute = {},
           .seed = 5,
           .decay = {},
-          .adamw = {},
+          .optimizer = {},
           .decide = {.clip = clip, .spike = 0},
           .classifier = {}};
 }
@@ -169,7 +169,7 @@ TEST(Decay, AppliesToTheTensorsOfTheChosenGroup) {
   for (bool const tied : {true, false})
     for (auto const decay : {Decay::matrices, Decay::linear, Decay::none}) {
       train::TrainerOptions o = plain_options(1);
-      o.config.tied = tied, o.decay = decay, o.adamw.decay = 0.5;
+      o.config.tied = tied, o.decay = decay, o.optimizer.decay = 0.5;
       train::Trainer t(*backend, o);
       randomise(*backend, t.weights());
       auto nothing = batch(4, 5, 13);

@@ -54,7 +54,7 @@ Result run(Backend& backend, Case const& c, DType dtype) {
                                 .recompute = c.recompute,
                                 .seed = 3,
                                 .decay = {},
-                                .adamw = {},
+                                .optimizer = {},
                                 .decide = {},
                                 .classifier = {.label_smoothing = 0.05}};
   train::Trainer t(backend, o);

@@ -39,7 +39,7 @@ class Dropped : public testing::TestWithParam<Kind> {
             .recompute = {},
             .seed = kSeed,
             .decay = {},
-            .adamw = {},
+            .optimizer = {},
             .decide = {},
             .classifier = {}};
   }

@@ -26,7 +26,7 @@ train::TrainerOptions options(model::Config const& c, DType dtype, int64_t accum
           .recompute = recompute,
           .seed = 99,
           .decay = {},
-          .adamw = {},
+          .optimizer = {},
           .decide = {},
           .classifier = {.label_smoothing = 0.1}};
 }

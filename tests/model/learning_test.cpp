@@ -17,7 +17,7 @@ train::TrainerOptions options(model::Config const& c, DType dtype, int64_t batch
           .recompute = {},
           .seed = 11,
           .decay = {},
-          .adamw = {},
+          .optimizer = {},
           .decide = {},
           .classifier = {}};
 }
@@ -87,7 +87,7 @@ class Learns : public testing::TestWithParam<Kind> {};
 TEST_P(Learns, EightSentencesByHeart) {
   auto const backend = GetParam().make();
   auto o = options(small(), DType::f32, 4, 5);
-  o.accumulate = 2, o.adamw.decay = 0;
+  o.accumulate = 2, o.optimizer.decay = 0;
   train::Trainer t(*backend, o);
   auto const all = batch(8, 5, 13);
   t.step(all, 1e-2);
@@ -106,7 +106,7 @@ TEST_P(Learns, ToCopyByAttention) {
   model::Config const c{
       .layers = 2, .heads = 2, .channels = 32, .vocab = V, .context = T, .bias = true, .tied = true, .dropout = {}};
   auto o = options(c, DType::f32, B, T);
-  o.adamw.decay = 0.01;
+  o.optimizer.decay = 0.01;
   train::Trainer t(*backend, o);
   uint64_t draw = 0;
   double last = 0;

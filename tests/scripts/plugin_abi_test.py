@@ -50,7 +50,7 @@ class PluginAbi(unittest.TestCase):
             self.assertEqual(before, interface(copy)[0], "what does not cross over")
             header = copy / "backend/backend.h"
             text = header.read_text()
-            fields = re.search(r"struct AdamW \{.*\n(.*;.*\n)(.*;.*\n)", text)
+            fields = re.search(r"struct DecideOptions \{.*\n(.*;.*\n)(.*;.*\n)", text)
             functions = re.search(r"(  virtual void do_\w+\(.*\n)(  virtual void do_\w+\(.*\n)", text)
             for pair in (fields, functions):
                 header.write_text(text.replace(pair[1] + pair[2], pair[2] + pair[1]))

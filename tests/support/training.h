@@ -39,7 +39,7 @@ inline train::TrainerOptions odd_options(DType dtype) {
           .chunk = 11,
           .seed = 5,
           .decay = {},
-          .adamw = {},
+          .optimizer = {},
           .decide = {.clip = 0.5},
           .classifier = {.label_smoothing = 0.1}};
 }

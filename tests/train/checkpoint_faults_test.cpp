@@ -24,7 +24,7 @@ class CheckpointFaults : public testing::Test {
         .layers = 1, .heads = 2, .channels = 8, .vocab = 13, .context = 6, .bias = true, .tied = true, .dropout = {}};
   }
   static TrainerOptions options() {
-    return {.config = shape(), .batch = 2, .length = 6, .chunk = 4, .adamw = {}, .decide = {}, .classifier = {}};
+    return {.config = shape(), .batch = 2, .length = 6, .chunk = 4, .optimizer = {}, .decide = {}, .classifier = {}};
   }
   void step(int n) {
     data::HostBatch batch;

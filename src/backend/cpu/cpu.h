@@ -81,7 +81,7 @@ class Cpu final : public Backend {
   void do_begin_step(Tensor, Tensor) override;
   void do_add_norm(Tensor, Tensor) override;
   void do_decide_step(Tensor, DecideOptions const&) override;
-  void do_adamw(Weight const&, Tensor, Tensor, Tensor, AdamW const&) override;
+  void do_optimize(Weight const&, Moments const&, Tensor, Optimizer const&) override;
 
   /// c (M, N) = x (M, K) · w + bias, w (K, N), or (N, K) where transposed. One chain an element: see linear.cpp.
   template <class S>

@@ -22,24 +22,34 @@ void Cpu::do_add_norm(Tensor state, Tensor grad) {
 
 void Cpu::do_decide_step(Tensor state, DecideOptions const& o) { decide(step_state(state), o); }
 
-void Cpu::do_adamw(Weight const& w, Tensor m, Tensor v, Tensor state, AdamW const& o) {
+void Cpu::do_optimize(Weight const& w, Moments const& moments, Tensor state, Optimizer const& o) {
   StepState const& s = step_state(state);
   if (!s.accept) return;
-  BiasCorrection const correction = bias_correction(s, o);
-  AdamFactors const f = {.beta1 = float(o.beta1),
-                         .beta2 = float(o.beta2),
-                         .one_minus_beta1 = float(1 - o.beta1),
-                         .one_minus_beta2 = float(1 - o.beta2),
-                         .epsilon = float(o.epsilon),
-                         .decay = float(o.decay),
-                         .rate = float(s.input.rate),
-                         .grad_factor = float(s.grad_factor),
-                         .m_scale = float(correction.m),
-                         .v_scale = float(correction.v)};
-  float *W = w.master.as<float>(), *G = w.grad.as<float>(), *M = m.as<float>(), *V = v.as<float>();
   bf16* const rounded = w.compute.empty() ? nullptr : factor<bf16>(w);
+  auto const at = [](auto* p, int64_t i) { return p ? p + i : nullptr; };
+  float *W = w.master.as<float>(), *G = w.grad.as<float>(), *M = o.moments() > 0 ? moments.m.as<float>() : nullptr;
+  UpdateFactors const common = {.rate = float(s.input.rate * o.rate),
+                                .grad_factor = float(s.grad_factor),
+                                .penalty = float(o.rule == Optimizer::Rule::adamw ? 0 : o.decay)};
+  if (o.rule == Optimizer::Rule::sgd) {
+    SgdFactors const f = {common, float(o.momentum), o.nesterov};
+    return divide(w.master.size(), 1 << 13, 16, [&](int64_t begin, int64_t end, int64_t) {
+      table_.sgd(W + begin, at(rounded, begin), at(M, begin), G + begin, end - begin, f);
+    });
+  }
+  BiasCorrection const correction = bias_correction(s, o);
+  AdamFactors const f = {common,
+                         float(o.rule == Optimizer::Rule::adamw ? o.decay : 0),
+                         float(o.beta1),
+                         float(o.beta2),
+                         float(1 - o.beta1),
+                         float(1 - o.beta2),
+                         float(o.epsilon),
+                         float(correction.m),
+                         float(correction.v)};
+  float* const V = moments.v.as<float>();
   divide(w.master.size(), 1 << 13, 16, [&](int64_t begin, int64_t end, int64_t) {
-    table_.adamw(W + begin, rounded ? rounded + begin : nullptr, M + begin, V + begin, G + begin, end - begin, f);
+    table_.adam(W + begin, at(rounded, begin), M + begin, V + begin, G + begin, end - begin, f);
   });
 }
 

@@ -116,7 +116,7 @@ class Cuda final : public Backend {
   void do_begin_step(Tensor, Tensor) override;
   void do_add_norm(Tensor, Tensor) override;
   void do_decide_step(Tensor, DecideOptions const&) override;
-  void do_adamw(Weight const&, Tensor, Tensor, Tensor, AdamW const&) override;
+  void do_optimize(Weight const&, Moments const&, Tensor, Optimizer const&) override;
 
   Room room(char const* op) const { return {op, scratch_}; }
   /// Products::multiply on our stream; the workspace comes out of `room`, whose copy is dropped.

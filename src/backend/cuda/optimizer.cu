@@ -27,22 +27,43 @@ __global__ void __launch_bounds__(kThreads) add_parts(StepState* s, double const
   if (threadIdx.x == 0) s->norm_squared += sum;
 }
 
-__global__ void __launch_bounds__(kThreads)
-    update(float* w, bf16* rounded, float* m, float* v, float const* grad, int64_t n, StepState const* state, AdamW o) {
+// A penalty of 0 adds nothing, so Adam and AdamW are one kernel.
+__global__ void __launch_bounds__(kThreads) adam(float* w, bf16* rounded, float* m, float* v, float const* grad,
+                                                 int64_t n, StepState const* state, Optimizer o) {
   if (!state->accept) return;
   __shared__ BiasCorrection correction;
   if (threadIdx.x == 0) correction = bias_correction(*state, o);
   __syncthreads();
+  bool const coupled = o.rule == Optimizer::Rule::adam;
   float const m_scale = float(correction.m), v_scale = float(correction.v), factor = float(state->grad_factor),
-              rate = float(state->input.rate), beta1 = float(o.beta1), beta2 = float(o.beta2),
+              rate = float(state->input.rate * o.rate), beta1 = float(o.beta1), beta2 = float(o.beta2),
               rest1 = float(1 - o.beta1), rest2 = float(1 - o.beta2), epsilon = float(o.epsilon),
-              decay = float(o.decay);
+              decay = float(coupled ? 0 : o.decay), penalty = float(coupled ? o.decay : 0);
   for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x; i < n; i += int64_t(gridDim.x) * kThreads) {
-    float const g = grad[i] * factor, old = w[i];
+    float const old = w[i], g = fmaf(penalty, old, grad[i] * factor);
     float const first = fmaf(beta1, m[i], rest1 * g), second = fmaf(beta2, v[i], rest2 * g * g);
     float const step = first * m_scale / (sqrtf(second * v_scale) + epsilon);
     float const moved = fmaf(-rate, fmaf(decay, old, step), old);
     m[i] = first, v[i] = second, w[i] = moved;
+    if (rounded) store(rounded[i], moved);
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    sgd(float* w, bf16* rounded, float* m, float const* grad, int64_t n, StepState const* state, Optimizer o) {
+  if (!state->accept) return;
+  float const factor = float(state->grad_factor), rate = float(state->input.rate * o.rate), penalty = float(o.decay),
+              momentum = float(o.momentum);
+  for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x; i < n; i += int64_t(gridDim.x) * kThreads) {
+    float const old = w[i];
+    float step = fmaf(penalty, old, grad[i] * factor);
+    if (m) {
+      float const moment = fmaf(momentum, m[i], step);
+      m[i] = moment;
+      step = o.nesterov ? fmaf(momentum, moment, step) : moment;
+    }
+    float const moved = fmaf(-rate, step, old);
+    w[i] = moved;
     if (rounded) store(rounded[i], moved);
   }
 }
@@ -71,13 +92,16 @@ void Cuda::do_decide_step(Tensor state, DecideOptions const& o) {
   launched("decide_step: {}");
 }
 
-void Cuda::do_adamw(Weight const& w, Tensor m, Tensor v, Tensor state, AdamW const& o) {
+void Cuda::do_optimize(Weight const& w, Moments const& moments, Tensor state, Optimizer const& o) {
   int64_t const n = w.master.size();
   if (n == 0) return;
   unsigned const blocks = unsigned(std::min<int64_t>(parts_of(n, kThreads), 2048));
-  update<<<blocks, kThreads, 0, stream()>>>(w.master.as<float>(), w.compute.empty() ? nullptr : factor<bf16>(w),
-                                            m.as<float>(), v.as<float>(), w.grad.as<float>(), n, on_device(state), o);
-  launched("adamw: {}");
+  float *const W = w.master.as<float>(), *const G = w.grad.as<float>();
+  float* const m = o.moments() > 0 ? moments.m.as<float>() : nullptr;
+  bf16* const rounded = w.compute.empty() ? nullptr : factor<bf16>(w);
+  if (o.rule == Optimizer::Rule::sgd) sgd<<<blocks, kThreads, 0, stream()>>>(W, rounded, m, G, n, on_device(state), o);
+  else adam<<<blocks, kThreads, 0, stream()>>>(W, rounded, m, moments.v.as<float>(), G, n, on_device(state), o);
+  launched("optimize: {}");
 }
 
 }  // namespace folio::cuda

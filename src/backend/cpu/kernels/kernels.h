@@ -29,10 +29,18 @@ struct LogitSums {
   double sum_exp, sum, weighted;  // Σ exp(z − top), Σ z, Σ exp(z − top) (z − top)
 };
 
-struct AdamFactors {
-  float beta1, beta2, one_minus_beta1, one_minus_beta2, epsilon, decay;
+struct UpdateFactors {
   float rate, grad_factor;
+  float penalty;  // decay that is added to the gradient
+};
+struct AdamFactors : UpdateFactors {
+  float decay;  // decay apart from it
+  float beta1, beta2, one_minus_beta1, one_minus_beta2, epsilon;
   float m_scale, v_scale;  // 1/(1 − βᵗ)
+};
+struct SgdFactors : UpdateFactors {
+  float momentum;
+  bool nesterov;
 };
 
 template <class S>
@@ -115,7 +123,8 @@ struct ClassifierKernels {
 
 struct OptimizerKernels {
   /// rounded, which may be null: w as the products take it.
-  void (*adamw)(float* w, bf16* rounded, float* m, float* v, float const* g, int64_t n, AdamFactors const&);
+  void (*adam)(float* w, bf16* rounded, float* m, float* v, float const* g, int64_t n, AdamFactors const&);
+  void (*sgd)(float* w, bf16* rounded, float* m, float const* g, int64_t n, SgdFactors const&);  // m may be null
 };
 
 struct LimitKernels {                    // what the level can do at most: backend/limits.h
