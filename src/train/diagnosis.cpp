@@ -102,6 +102,12 @@ constexpr std::array<rules::Rule, 8> kRules = {rules::not_finite,
                                                rules::overfitting,
                                                rules::plateau};
 
+// One curve of the loss is explained once.
+bool of_the_curve(State state) {
+  return state == State::rate_too_high || state == State::not_learning || state == State::rate_too_low ||
+         state == State::plateau;
+}
+
 Finding healthy(rules::Seen const& seen) {
   Finding f{.state = State::healthy};
   History const& h = seen.history;
@@ -154,7 +160,9 @@ std::vector<Finding> diagnose(History const& history, Facts const& facts) {
   rules::Seen const seen = rules::look_at(history, facts);
   std::vector<Finding> all;
   for (rules::Rule rule : kRules)
-    if (auto finding = rule(seen)) all.push_back(std::move(*finding));
+    if (auto finding = rule(seen);
+        finding && !(of_the_curve(finding->state) && std::ranges::any_of(all, of_the_curve, &Finding::state)))
+      all.push_back(std::move(*finding));
   if (all.empty()) all.push_back(healthy(seen));
   for (Finding& f : all) f.step = seen.step;
   std::ranges::stable_sort(all, [](Finding const& a, Finding const& b) { return severity_of(a) > severity_of(b); });
