@@ -23,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "backend/step_state.h"
 #include "backend/weight.h"
@@ -187,13 +188,21 @@ class FOLIO_API Backend : public Memory {
   // then prepares w. accept = 0: writes nothing.
   void optimize(Weight const&, Moments const&, Tensor state, Optimizer const&);
 
+  // Statistics, for who watches: they change nothing that a step reads, and add to what lies there.
+  // summary (4) f64: Σ v, Σ v², the least v, the largest v, of v = x − before, or x where `before` is empty. Begin it
+  // with 0, 0, ∞, −∞. A NaN makes the sums NaN and is neither least nor largest.
+  void summarize(Tensor summary, Tensor x, Tensor before = {});
+  // largest (C), wide: the maximum of largest[c] and all |x[…, c]|; begin it with 0. NaN is passed over.
+  void largest_columns(Tensor largest, Tensor x);
+
   /// Runs `ops`, which must call the same ops on the same memory each time: what changes from call to call lies in
   /// backend memory, and none of them uploads or downloads. A device that has graphs captures them into `recording`,
   /// empty at first, and replays that, with the same bits; others, and any with an observer, call `ops`.
   void replay(std::unique_ptr<Recording>& recording, std::function<void()> const& ops);
 
-  // Observers. The model says where it is with a Scope; without an observer this costs two stores.
-  void observe(Observer observer) { observer_ = std::move(observer); }
+  // Observers. The model says where it is with a Scope; without an observer this costs two stores. Returns the one
+  // before.
+  Observer observe(Observer observer) { return std::exchange(observer_, std::move(observer)); }
   class Scope {
    public:
     Scope(Backend& b, Phase phase, int layer = -1) : backend_(b), before_{b.phase_, b.layer_} {
@@ -243,6 +252,8 @@ class FOLIO_API Backend : public Memory {
   virtual void do_add_norm(Tensor, Tensor) = 0;
   virtual void do_decide_step(Tensor, DecideOptions const&) = 0;
   virtual void do_optimize(Weight const&, Moments const&, Tensor, Optimizer const&) = 0;
+  virtual void do_summarize(Tensor, Tensor, Tensor) = 0;
+  virtual void do_largest_columns(Tensor, Tensor) = 0;
   void tell(char const* op, std::initializer_list<Tensor> outputs) const;
 
   Observer observer_;

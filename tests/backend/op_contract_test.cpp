@@ -63,6 +63,9 @@ TEST_P(OpContract, ShapesThatDoNotAgreeAreRefused) {
     refuses("optimize:", [&] {
       b.optimize(norm.weight, {wide_t({4}), wide_t({4})}, state, {.rule = Optimizer::Rule::sgd, .momentum = momentum});
     });
+  refuses("summarize:", [&] { b.summarize(rig_.output_f64({3}), x); });
+  refuses("summarize:", [&] { b.summarize(rig_.output_f64({4}), x, y); });
+  refuses("largest_columns:", [&] { b.largest_columns(wide_t({5}), x); });
   refuses("begin_step:", [&] { b.begin_step(state, state); });
 }
 

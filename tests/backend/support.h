@@ -74,6 +74,7 @@ inline double tolerance(std::string const& output, DType dtype) {
       {"norm", {1e-6, 1e-6}},
       {"optimizer", {1e-6, 1e-6}},
       {"optimizer linear", {4e-6, 8e-3}},
+      {"summary", {1e-6, 1e-6}},
   };
   return dtype == DType::bf16 ? table.at(output).bf16 : table.at(output).f32;
 }

@@ -19,7 +19,11 @@
 namespace folio::cuda {
 
 inline constexpr int kWarp = 32;
-inline constexpr int kNormParts = 512;  // partial sums of add_norm
+inline constexpr int kNormParts = 512;  // partial sums of add_norm and summarize
+struct ValueSums {                      // of some values
+  double sum, squares;
+  float least, largest;  // NaN is neither
+};
 
 inline int64_t parts_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 inline int64_t round_up(int64_t n, int64_t to) { return parts_of(n, to) * to; }
@@ -117,6 +121,8 @@ class Cuda final : public Backend {
   void do_add_norm(Tensor, Tensor) override;
   void do_decide_step(Tensor, DecideOptions const&) override;
   void do_optimize(Weight const&, Moments const&, Tensor, Optimizer const&) override;
+  void do_summarize(Tensor, Tensor, Tensor) override;
+  void do_largest_columns(Tensor, Tensor) override;
 
   Room room(char const* op) const { return {op, scratch_}; }
   /// Products::multiply on our stream; the workspace comes out of `room`, whose copy is dropped.
@@ -150,7 +156,7 @@ class Cuda final : public Backend {
   Stream stream_;
   Staging staging_;    // uploads pass through it
   Products products_;  // cublasLt
-  DeviceMemory sums_;  // of add_norm, which is called without scratch too
+  DeviceMemory sums_;  // of add_norm and summarize, which are called without scratch too
 };
 
 }  // namespace folio::cuda

@@ -81,8 +81,8 @@ Cuda::Cuda(CudaOptions const& options)
       stream_((use(), made<Stream>([](cudaStream_t* p) { return cudaStreamCreateWithFlags(p, cudaStreamNonBlocking); },
                                    "a CUDA stream: {}"))),
       products_(options.tf32),
-      sums_(made<DeviceMemory>([](void** p) { return cudaMalloc(p, kNormParts * sizeof(double)); }, "GPU memory: {}")) {
-}
+      sums_(made<DeviceMemory>([](void** p) { return cudaMalloc(p, kNormParts * sizeof(ValueSums)); },
+                               "GPU memory: {}")) {}
 
 Cuda::~Cuda() { (void)cudaSetDevice(options_.device); }
 

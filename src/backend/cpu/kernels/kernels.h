@@ -29,6 +29,11 @@ struct LogitSums {
   double sum_exp, sum, weighted;  // Σ exp(z − top), Σ z, Σ exp(z − top) (z − top)
 };
 
+struct ValueSums {  // of some values
+  double sum, squares;
+  float least, largest;  // NaN is neither
+};
+
 struct UpdateFactors {
   float rate, grad_factor;
   float penalty;  // decay that is added to the gradient
@@ -112,6 +117,13 @@ struct AttentionKernels {
   void (*add_values)(float* y, float const* p, S const* v, int64_t keys, int64_t D);
 };
 
+template <class S>
+struct StatisticsKernels {
+  ValueSums (*sums)(S const* x, S const* before, int64_t n);  // of x − before; before null: of x
+  /// largest (columns) = the maximum of it and of |a| over the rows; NaN is passed over.
+  void (*largest_columns)(float* largest, S const* a, int64_t lda, int64_t rows, int64_t columns);
+};
+
 struct ClassifierKernels {
   /// z (V) becomes exp(z − top).
   LogitSums (*exp_row)(float* z, int64_t V, bool with_sum);
@@ -136,7 +148,7 @@ struct LimitKernels {                    // what the level can do at most: backe
 };
 
 template <class S>
-struct Kernels : LinearKernels<S>, NormKernels<S>, ElementwiseKernels<S>, AttentionKernels<S> {};
+struct Kernels : LinearKernels<S>, NormKernels<S>, ElementwiseKernels<S>, AttentionKernels<S>, StatisticsKernels<S> {};
 
 /// All that is compiled for one level.
 struct KernelTable : ClassifierKernels, OptimizerKernels, LimitKernels {
@@ -155,6 +167,7 @@ struct KernelTable : ClassifierKernels, OptimizerKernels, LimitKernels {
   void fill_attention(KernelTable&);   \
   void fill_classifier(KernelTable&);  \
   void fill_optimizer(KernelTable&);   \
+  void fill_statistics(KernelTable&);  \
   void fill_limits(KernelTable&);      \
   }
 FOLIO_KERNELS_OF(avx2)

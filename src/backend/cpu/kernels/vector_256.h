@@ -92,10 +92,9 @@ inline double sum(WideVec d) {
   __m128d const s = _mm_add_pd(_mm256_castpd256_pd128(d), _mm256_extractf128_pd(d, 1));
   return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
 }
-inline double wide_sum(Vec v) {  // in double, lanes in order of sum()
-  return sum(
-      WideVec(_mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)))));
-}
+inline WideVec wide_low(Vec v) { return _mm256_cvtps_pd(_mm256_castps256_ps128(v)); }
+inline WideVec wide_high(Vec v) { return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)); }
+inline double wide_sum(Vec v) { return sum(wide_low(v) + wide_high(v)); }  // in double, lanes in order of sum()
 
 /// Rows of a square block become its columns.
 inline void transpose(Vec r[kLanes]) {

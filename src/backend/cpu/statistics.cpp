@@ -1,0 +1,35 @@
+// What values are like, for who watches a run.
+#include "backend/cpu/cpu.h"
+
+namespace folio::cpu {
+
+// A fixed number of pieces, joined in order: no thread count changes a bit.
+void Cpu::do_summarize(Tensor summary, Tensor x, Tensor before) {
+  constexpr int64_t kPieces = 64;
+  ValueSums pieces[kPieces];
+  int64_t const n = x.size(), piece = round_up((n + kPieces - 1) / kPieces, 16), count = (n + piece - 1) / piece;
+  with_storage(x.dtype, [&]<class S> {
+    S const *X = x.as<S>(), *B = before.empty() ? nullptr : before.as<S>();
+    divide(count, 1 + (1 << 15) / piece, 1, [&](int64_t begin, int64_t end, int64_t) {
+      for (int64_t p = begin; p < end; ++p)
+        pieces[p] = kernels<S>().sums(X + p * piece, B ? B + p * piece : nullptr, std::min(piece, n - p * piece));
+    });
+  });
+  double* const to = summary.as<double>();
+  for (int64_t p = 0; p < count; ++p) {
+    to[0] += pieces[p].sum, to[1] += pieces[p].squares;
+    to[2] = std::min(to[2], double(pieces[p].least)), to[3] = std::max(to[3], double(pieces[p].largest));
+  }
+}
+
+// Each thread has some of the columns.
+void Cpu::do_largest_columns(Tensor largest, Tensor x) {
+  int64_t const C = x.shape[-1], rows = x.rows();
+  with_storage(x.dtype, [&]<class S> {
+    divide(C, 1 + (1 << 14) / rows, 16, [&](int64_t begin, int64_t end, int64_t) {
+      kernels<S>().largest_columns(largest.as<float>() + begin, x.as<S>() + begin, C, rows, end - begin);
+    });
+  });
+}
+
+}  // namespace folio::cpu
