@@ -135,6 +135,8 @@ void settle_shape(TrainCommand& c, Path const& from, std::vector<std::string> co
   if (!from.empty()) c.model = model::ModelOptions::of(shape_of(from, c, given));
 }
 
+}  // namespace
+
 Path model_of_from(TrainCommand const& c) { return c.from.empty() ? Path() : verified_model(c.from); }
 
 void prepare_text(TrainCommand const& c, Path const& from, Path const& folder) {
@@ -147,6 +149,8 @@ void prepare_text(TrainCommand const& c, Path const& from, Path const& folder) {
     if (progress.due()) progress.show({fmt::format("{} {}", p.doing, format_bytes(double(p.bytes)))});
   });
 }
+
+namespace {
 
 OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
   settle_rates(c.run, given);

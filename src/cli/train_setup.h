@@ -43,6 +43,13 @@ void settle(TrainCommand& c, std::vector<std::string> const& given);
 /// The same for the rates alone.
 void settle_rates(train::RunOptions& run, std::vector<std::string> const& given);
 
+/// Prepares the text that --data names into folder/data, with the tokenizer that the run would choose. `from`: where
+/// the model of --from lies; empty: there is none.
+void prepare_text(TrainCommand const&, Path const& from, Path const& folder);
+
+/// Where the model of --from lies, verified; empty where there is none.
+Path model_of_from(TrainCommand const&);
+
 /// The data that the run reads: those it prepared from a text itself, else what it was given.
 data::Dataset data_of(TrainCommand const&, Path const& run);
 

@@ -10,6 +10,7 @@ int detokenize(Arguments const&);
 int tokenizer(Arguments const&);
 int train(Arguments const&);
 int schedule(Arguments const&);
+int sweep(Arguments const&);
 int generate(Arguments const&);
 int prepare(Arguments const&);
 int eval(Arguments const&);

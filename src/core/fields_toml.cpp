@@ -1,14 +1,11 @@
 // Fields as TOML: written by hand, so that floats keep their shortest exact form and each key its help; read by toml++.
 #include <fmt/ranges.h>
 
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/fields.h"
 #include "core/fields_text.h"
+#include "core/toml.h"
 
 namespace folio {
 
@@ -47,10 +44,6 @@ struct Writer {
   }
 };
 
-std::string place(std::string const& name, toml::node const& node, std::string_view key) {
-  return fmt::format("{}, line {}, {}", name, node.source().begin.line, key);
-}
-
 struct Expected {
   char const* operator()(bool*) const { return "true or false"; }
   char const* operator()(double*) const { return "a number"; }
@@ -59,7 +52,12 @@ struct Expected {
   char const* operator()(auto*) const { return "a whole number"; }
 };
 
-/// The text of a node that set() may read into the field; a value of another type is refused.
+}  // namespace
+
+std::string place(std::string const& name, toml::node const& node, std::string_view key) {
+  return fmt::format("{}, line {}, {}", name, node.source().begin.line, key);
+}
+
 std::string text_of_node(Field const& field, toml::node const& node, std::string const& origin) {
   bool const text_field = std::holds_alternative<std::string*>(field.value) ||
                           std::holds_alternative<std::vector<std::string>*>(field.value);
@@ -84,8 +82,6 @@ void set_node(Field const& field, toml::node const& node, std::string const& ori
   for (toml::node const& item : *items) set(field, text_of_node(field, item, origin), origin);
 }
 
-}  // namespace
-
 std::string to_toml(Fields const& fields, std::function<std::string(Field const&)> const& comment) {
   std::string out = fmt::format("{:<30}  # of this format\n", fmt::format("{} = {}", kVersionKey, kVersion));
   for (Field const& field : fields) {
@@ -98,8 +94,7 @@ std::string to_toml(Fields const& fields, std::function<std::string(Field const&
   return out;
 }
 
-std::vector<std::string> from_toml(Fields const& fields, std::string_view text, std::string const& name,
-                                   std::vector<int64_t>* lines) {
+toml::table parse_toml(std::string_view text, std::string const& name) {
   check(text.size() <= kLimit, Fault::content, "{} holds {} bytes; a configuration has at most {}", name, text.size(),
         kLimit);
   toml::table table;
@@ -108,7 +103,6 @@ std::vector<std::string> from_toml(Fields const& fields, std::string_view text, 
   } catch (toml::parse_error const& e) {
     fail(Fault::content, "{}, line {}: not TOML: {}", name, e.source().begin.line, e.description());
   }
-  std::vector<std::pair<Field const*, toml::node const*>> found;
   if (toml::node const* const node = table.get(kVersionKey)) {  // a file written by hand may be without
     auto const version = node->value_exact<int64_t>();
     check(version.has_value(), Fault::content, "{}: expected a whole number", place(name, *node, kVersionKey));
@@ -118,6 +112,13 @@ std::vector<std::string> from_toml(Fields const& fields, std::string_view text, 
           *version);
     table.erase(kVersionKey);
   }
+  return table;
+}
+
+std::vector<std::string> from_toml(Fields const& fields, std::string_view text, std::string const& name,
+                                   std::vector<int64_t>* lines) {
+  toml::table const table = parse_toml(text, name);
+  std::vector<std::pair<Field const*, toml::node const*>> found;
   for (auto const& [key, node] : table) {
     Field const* field = find(fields, key.str());
     if (!field) fail(Fault::content, "{}", place(name, node, unknown_key(fields, key.str())));

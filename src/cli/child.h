@@ -1,0 +1,31 @@
+// folio started by folio: a verb as a process of its own, whose failure ends nothing else.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/path.h"
+
+namespace folio::cli {
+
+class Child {
+ public:
+  /// Starts `folio WORDS…` with what it says appended to `log` and without the environment variables `unset`. It is
+  /// told to stop (SIGTERM) where this process ends first. A key pressed at the terminal reaches this process alone.
+  Child(std::vector<std::string> words, std::vector<std::string> const& unset, Path const& log);
+  ~Child();  // asks it to stop, and waits
+  Child(Child const&) = delete;
+  Child& operator=(Child const&) = delete;
+
+  /// The exit code once it has ended, or 128 + the signal that ended it; does not wait.
+  std::optional<int> ended();
+  void stop();  // SIGTERM
+
+ private:
+  pid_t pid_ = -1;
+};
+
+}  // namespace folio::cli

@@ -1,0 +1,355 @@
+// folio sweep: the runs that a file describes, trained one after the other or side by side, each a process of its own.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/child.h"
+#include "cli/kind.h"
+#include "cli/signals.h"
+#include "cli/train_setup.h"
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/machine.h"
+#include "core/progress.h"
+#include "report/table.h"
+#include "train/sweep.h"
+
+namespace folio::cli {
+namespace {
+
+using train::RunStatus;
+using train::SweepRun;
+
+struct Command {
+  std::vector<std::string> file;
+  std::string out;
+  int64_t jobs = 1;
+  bool json = false;
+  TrainCommand train;
+
+  Spec spec() {
+    return {
+        .name = "sweep",
+        .summary = "train many runs that differ in what a file says, and rank them",
+        .details =
+            "SPEC names what all runs have in common and, in [grid], [random] or [[list]], what differs; "
+            "docs/training.md "
+            "describes it. A flag of folio train given here wins over what all runs have in common. The same command "
+            "again goes on where the sweep was stopped or killed; a run that has ended is not repeated. Ctrl-C saves "
+            "and exits with 75. A run that diverges ends nothing but itself.",
+        .example =
+            "folio sweep examples/sweep.toml --data input.txt --out sweeps/first\n"
+            "folio sweep rates.toml --out sweeps/rates --jobs 4 --json\n"
+            "folio sweep rates.toml --out sweeps/short --steps 200",
+        .positionals = {{"SPEC", &file, "what to train, a TOML file"}},
+        .fields = joined(
+            {{{"out", &out, "the folder of the sweep, new or to be gone on with", {.form = "DIR"}, "Sweep"},
+              {"jobs", &jobs, "runs at a time, which share the processor's threads", {.min = 1, .max = 1024}, "Sweep"},
+              {"json", &json, "print the result as JSON", {}, "Sweep"}},
+             train.run_fields()}),
+        .configurable = true};
+  }
+};
+
+void add(std::vector<std::string>& to, std::vector<std::string> const& names) {
+  for (std::string const& name : names)
+    if (std::ranges::find(to, name) == to.end()) to.push_back(name);
+}
+
+struct Plan {
+  TrainCommand base;
+  std::vector<std::string> given;  // for all runs
+  train::SweepSpec spec;
+};
+
+bool is_train_flag(std::string const& name) {
+  TrainCommand any;
+  return find(any.run_fields(), name) != nullptr;
+}
+
+// SPEC's config, then SPEC, then what this call was given.
+Plan plan_of(Command& c, Arguments const& arguments) {
+  Command first;
+  parse(first.spec(), arguments);
+  std::string const name = first.file[0], text = read_file(name, uint64_t{1} << 20);
+  Plan plan;
+  if (std::string const config = train::config_of_sweep(text, name); !config.empty()) {
+    Path const file = Path(name).parent_path() / config;
+    add(plan.given, from_toml(c.train.run_fields(), read_file(file, uint64_t{1} << 20), file.string()));
+  }
+  TrainCommand probe;
+  plan.spec = train::read_sweep(text, name, c.train.run_fields(), probe.run_fields());
+  add(plan.given, plan.spec.base);
+  Origins over;
+  parse(c.spec(), arguments, nullptr, &over);
+  for (auto const& [field, origin] : over) {
+    if (!is_train_flag(field)) continue;
+    auto const varied = plan.spec.varied();
+    check(std::ranges::find(varied, field) == varied.end(), Fault::value,
+          "{}: {} is varied by {}: leave it out here, or there", origin.text(), field, name);
+    check(field != "seed" || plan.spec.seeds.empty(), Fault::value, "{}: {} gives seeds: leave it out here, or there",
+          origin.text(), name);
+    add(plan.given, {field});
+  }
+  plan.base = c.train;
+  return plan;
+}
+
+// The data of all runs. A text is prepared once, into the sweep, where nothing that this depends on is varied: then the
+// command that names the text.
+std::optional<TrainCommand> settle_data(Plan& plan, Path const& out) {
+  TrainCommand& c = plan.base;
+  auto const varied = plan.spec.varied();
+  auto const varies = [&](char const* name) { return std::ranges::find(varied, name) != varied.end(); };
+  if (varies("data")) return {};
+  check(!c.data.empty(), Fault::usage,
+        "what to train on? Give --data, or data in the file, with a text or prepared data");
+  Kind const kind = what_is(c.data);
+  check(kind != Kind::missing, Fault::missing, "--data {} does not exist", c.data);
+  c.data = std::filesystem::absolute(c.data).lexically_normal().string();
+  bool const text = kind == Kind::text || kind == Kind::texts || kind == Kind::bytes;
+  if (!text || varies("tokenizer") || varies("from")) return {};
+  TrainCommand const with_text = c;
+  c.data = std::filesystem::absolute(out / "data").lexically_normal().string();
+  return with_text;
+}
+
+// A new sweep whose text cannot be prepared leaves nothing behind.
+void prepare_once(TrainCommand const& c, train::Sweep const& sweep) {
+  std::error_code error;
+  if (std::filesystem::exists(sweep.path() / "data", error)) return;
+  try {
+    prepare_text(c, model_of_from(c), sweep.path());
+  } catch (...) {
+    if (!sweep.resumed()) std::filesystem::remove_all(sweep.path(), error);
+    throw;
+  }
+}
+
+SweepRun run_of(Plan const& plan, size_t setting, std::optional<uint64_t> seed) {
+  train::Setting const& s = plan.spec.settings[setting];
+  TrainCommand c = plan.base;
+  std::vector<std::string> given = plan.given;
+  try {
+    Fields const fields = c.run_fields();
+    for (auto const& [field, text] : s.values) set(*find(fields, field), text, field), add(given, {field});
+    if (seed) c.run.seed = *seed, add(given, {"seed"});
+    settle(c, given);
+    validate(c.run);
+    (void)c.model.config();
+    (void)c.backend.compute_type();
+    c.backend.threads = 0;  // of each call
+  } catch (Error const& e) {
+    fail(e.fault, "the setting \"{}\": {}", s.name, e.what());
+  }
+  return {.folder = train::folder_name(setting + 1, s.name, seed),
+          .setting = setting,
+          .seed = c.run.seed,
+          .steps = c.run.steps,
+          .eval_every = c.run.eval_every,
+          .toml = to_toml(c.run_fields())};
+}
+
+std::vector<SweepRun> runs_of(Plan const& plan) {
+  std::vector<SweepRun> runs;
+  for (size_t s = 0; s < plan.spec.settings.size(); ++s) {
+    if (plan.spec.seeds.empty()) runs.push_back(run_of(plan, s, {}));
+    for (uint64_t const seed : plan.spec.seeds) runs.push_back(run_of(plan, s, seed));
+  }
+  return runs;
+}
+
+std::vector<std::string> variables_of_train() {
+  TrainCommand any;
+  std::vector<std::string> names = {"FOLIO_OUT", "FOLIO_RESUME", "FOLIO_STOP_AFTER"};
+  for (Field const& field : any.run_fields())
+    if (std::string const name = variable_of(field); !name.empty()) names.push_back(name);
+  return names;
+}
+
+std::string last_line(Path const& file) {
+  std::ifstream in(file);
+  std::string last;
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty()) last = line;
+  return last.starts_with("folio: ") ? last.substr(7) : last;
+}
+
+class Pool {  // of runs that are going on
+ public:
+  Pool(train::Sweep& sweep, TrainCommand const& base, int64_t jobs) : sweep_(sweep), jobs_(size_t(jobs)) {
+    if (base.backend.threads > 0) threads_ = base.backend.threads;
+    else if (jobs > 1) threads_ = std::max<int64_t>(1, look_at_machine().granted_cores() / jobs);
+  }
+
+  void run() {
+    for (;;) {
+      while (!signalled() && going_.size() < jobs_) {
+        auto const job = sweep_.next();
+        if (!job) break;
+        start(*job);
+      }
+      if (going_.empty()) return;
+      if (signalled() && !told_) {
+        for (Going& g : going_) g.child->stop();
+        told_ = true;
+      }
+      collect();
+      show();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+
+ private:
+  struct Going {
+    train::SweepJob job;
+    std::unique_ptr<Child> child;
+  };
+
+  void start(train::SweepJob const& job) {
+    SweepRun const& r = sweep_.runs()[job.run];
+    Path const folder = sweep_.folder_of(r), config = folder.string() + ".toml";
+    std::vector<std::string> words = {"train", "--out", folder.string(), "--quiet", "--resume", "auto"};
+    if (!train::is_run_directory(folder)) words.insert(words.end(), {"--config", config.string()});
+    words.insert(words.end(), {"--stop-after", std::to_string(job.until < r.steps ? job.until - r.step : 0)});
+    if (threads_ > 0) words.insert(words.end(), {"--threads", std::to_string(threads_)});
+    going_.push_back({job, std::make_unique<Child>(words, variables_, log_of(r))});
+  }
+
+  Path log_of(SweepRun const& r) const { return sweep_.folder_of(r).string() + ".log"; }
+
+  void collect() {
+    for (size_t i = going_.size(); i-- > 0;) {
+      auto const code = going_[i].child->ended();
+      if (!code) continue;
+      train::SweepJob const job = going_[i].job;
+      going_.erase(going_.begin() + int64_t(i));
+      SweepRun const& r = sweep_.runs()[job.run];
+      std::string const why = *code > 128 ? fmt::format("ended by signal {}", *code - 128) : last_line(log_of(r));
+      bool const asked = signalled() && *code != 0 && *code != static_cast<int>(Fault::diverged);
+      sweep_.ended(job, asked ? static_cast<int>(Fault::stopped) : *code, why);
+      if (!asked) tell(r);
+    }
+  }
+
+  void tell(SweepRun const& r) {
+    std::string const& name = sweep_.settings()[r.setting].name;
+    std::string const of = sweep_.spec().seeds.empty() ? name : fmt::format("{}, seed {}", name, r.seed);
+    if (r.status == RunStatus::failed) say(Level::warning, fmt::format("{} failed: {}", of, r.why));
+    else if (r.status == RunStatus::diverged) say(Level::warning, of + " diverged; the sweep goes on");
+    else say(fmt::format("{}: val {:.4f} after step {} of {}", of, r.val, r.step, r.steps));
+  }
+
+  void show() {
+    if (!progress_.due() || going_.empty()) return;
+    size_t ended = 0;
+    double best = INFINITY;
+    for (SweepRun const& r : sweep_.runs()) {
+      ended += r.status != RunStatus::waiting;
+      if (r.val < best) best = r.val;
+    }
+    SweepRun const& r = sweep_.runs()[going_[0].job.run];
+    std::string log;
+    std::error_code error;
+    if (std::filesystem::exists(sweep_.folder_of(r) / "metrics.jsonl", error))
+      log = step_in(sweep_.folder_of(r) / "metrics.jsonl");
+    std::vector<std::string> fields = {fmt::format("{} of {} runs ended", ended, sweep_.runs().size()),
+                                       sweep_.settings()[r.setting].name};
+    if (!log.empty()) fields.push_back(fmt::format("{}/{}", log, r.steps));
+    if (std::isfinite(best)) fields.push_back(fmt::format("best val {:.3f}", best));
+    progress_.show(fields);
+  }
+
+  // The number of the last step in a log's last 8 KiB.
+  static std::string step_in(Path const& metrics) {
+    std::ifstream in(metrics, std::ios::ate | std::ios::binary);
+    auto const size = int64_t(in.tellg()), from = std::max<int64_t>(0, size - 8192);
+    std::string tail(size_t(size - from), '\0');
+    in.seekg(from).read(tail.data(), std::streamsize(tail.size()));
+    size_t const at = tail.rfind("\"type\":\"step\",\"step\":");
+    if (at == tail.npos) return "";
+    size_t const begin = at + 21, end = tail.find(',', begin);
+    return end == tail.npos ? "" : tail.substr(begin, end - begin);
+  }
+
+  train::Sweep& sweep_;
+  size_t jobs_;
+  int64_t threads_ = 0;
+  bool told_ = false;
+  std::vector<std::string> variables_ = variables_of_train();
+  std::vector<Going> going_;
+  Progress progress_;
+};
+
+// At most `most` columns of it, cut between characters.
+std::string shortened(std::string text, size_t most) {
+  if (report::display_width(text) <= most) return text;
+  while (report::display_width(text) >= most) {
+    while ((static_cast<unsigned char>(text.back()) & 0xc0) == 0x80) text.pop_back();
+    text.pop_back();
+  }
+  return text + "…";
+}
+
+std::string table_of(train::Sweep const& sweep) {
+  bool const seeds = sweep.spec().seeds.size() > 1;
+  std::vector<report::Table::Column> columns = {{"#"}, {"setting", false}, {"val"}};
+  if (seeds) columns.push_back({"±"});
+  columns.insert(columns.end(), {{"steps"}, {"became", false}});
+  report::Table table(columns);
+  int64_t rank = 0;
+  for (train::Ranked const& r : sweep.ranking()) {
+    std::vector<std::string> row = {std::to_string(++rank), shortened(sweep.settings()[r.setting].name, 40),
+                                    std::isfinite(r.val) ? fmt::format("{:.4f}", r.val) : "-"};
+    if (seeds) row.push_back(std::isfinite(r.val) ? fmt::format("{:.4f}", r.deviation) : "-");
+    row.insert(row.end(), {report::grouped(r.step), name_of(r.status)});
+    table.row(std::move(row));
+  }
+  return table.text();
+}
+
+int result(Command const& c, train::Sweep const& sweep) {
+  if (c.json) print(dump(sweep.json(), 2) + "\n");
+  else print(table_of(sweep));
+  auto const any = [&](RunStatus status) {
+    return std::ranges::any_of(sweep.runs(), [&](SweepRun const& r) { return r.status == status; });
+  };
+  if (signalled()) {
+    say("stopped; every run is saved. The same command goes on");
+    return static_cast<int>(Fault::stopped);
+  }
+  if (any(RunStatus::finished)) {
+    auto const best = std::ranges::find(sweep.runs(), sweep.ranking()[0].setting, &SweepRun::setting);
+    say(fmt::format("finished; best: folio generate {} --prompt TEXT", shell_quoted(sweep.folder_of(*best).string())));
+    return 0;
+  }
+  say(Level::warning, fmt::format("no run came to its end: see {}", (sweep.path() / "runs").string()));
+  return static_cast<int>(any(RunStatus::failed) ? Fault::failed : Fault::diverged);
+}
+
+}  // namespace
+
+int sweep(Arguments const& arguments) {
+  Command asked, c;
+  if (!parse(asked.spec(), arguments)) return 0;
+  check(!asked.out.empty(), Fault::usage, "where to? Give --out with the name of the sweep's folder");
+  Plan plan = plan_of(c, arguments);
+  catch_signals();
+  auto const with_text = settle_data(plan, c.out);
+  train::Sweep sweep(c.out, plan.spec, runs_of(plan));
+  if (with_text) prepare_once(*with_text, sweep);
+  size_t const runs = sweep.runs().size();
+  say(fmt::format("{} {} runs of {} settings in {}", sweep.resumed() ? "goes on:" : "sweep:", runs,
+                  sweep.settings().size(), c.out));
+  Pool(sweep, plan.base, c.jobs).run();
+  return result(c, sweep);
+}
+
+}  // namespace folio::cli
