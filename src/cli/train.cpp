@@ -102,7 +102,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   auto const made = what_bits_depend_on(c.backend);
   train::Loop loop({*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made});
   TrainScreen screen(c.run.steps);
-  train::MemoryPlan const memory = train::memory_plan(*backend, trainer, loop.evaluation_bytes(), memory_before);
+  train::MemoryPlan const memory = train::memory_plan(*backend, trainer, loop.memory(), memory_before);
   say(opening_lines(config, c.run, c.backend.description(), loop.tokens_in_epoch(), memory));
   if (opened.resumes) {
     loop.resume(train::load_newest(opened.directory, *backend, trainer));

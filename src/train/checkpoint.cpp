@@ -69,6 +69,7 @@ Json to_json(RunState const& s) {
                {"options", s.options},
                {"made", s.made}};
   if (s.best) json["best"] = {{"step", s.best->step}, {"val_loss", bits_of(s.best->val)}};
+  if (s.active) json["active_units"] = {{"since", s.active->since}, {"layers", s.active->layers}};
   return json;
 }
 
@@ -93,6 +94,16 @@ RunState run_state_from(Json const& json, std::string const& name) {
   if (json.contains("best"))
     s.best =
         Best{get_integer(object("best"), "step", name), from_bits(get_string(json["best"], "val_loss", name), name)};
+  if (json.contains("active_units")) {
+    Json const& active = object("active_units");
+    s.active = ActiveUnits{.since = get_integer(active, "since", name), .layers = {}};
+    check(active.contains("layers") && active["layers"].is_array(), Fault::content,
+          "{}: `layers` of `active_units` is missing or no list", name);
+    for (Json const& digits : active["layers"]) {
+      check(digits.is_string(), Fault::content, "{}: `layers` of `active_units` holds what is no text", name);
+      s.active->layers.push_back(digits.get<std::string>());
+    }
+  }
   s.refused_in_a_row = get_integer(json, "refused_in_a_row", name);
   s.metrics_bytes = static_cast<uint64_t>(get_integer(json, "metrics_bytes", name));
   s.seconds = from_bits(get_string(json, "seconds", name), name);

@@ -10,6 +10,7 @@
 #include "data/batcher.h"
 #include "model/checkpoint.h"
 #include "train/run_directory.h"
+#include "train/statistics.h"
 #include "train/trainer.h"
 
 namespace folio::train {
@@ -21,6 +22,7 @@ struct RunState {
   std::string data_fingerprint;  // of what the run reads
   std::optional<Best> best;
   int64_t refused_in_a_row = 0;
+  std::optional<ActiveUnits> active;           // none where no statistics are taken
   std::map<std::string, std::string> options;  // of those that may change when the run is resumed
   uint64_t metrics_bytes = 0;                  // of metrics.jsonl, when this was saved
   double seconds = 0;                          // of training so far

@@ -62,10 +62,12 @@ void read_all(Json const& line, char const* key, std::string const& where,
 }
 
 StepReport step_from(Json const& line, std::string const& where) {
+  double const norm = number_of(line, "norm");
   return {.step = get_integer(line, "step", where),
           .loss = number_of(line, "loss"),
           .rate = number_of(line, "rate"),
-          .norm = number_of(line, "norm"),
+          .norm = norm,
+          .clipped = find_number(line, "clipped", where).value_or(norm),
           .accepted = find_bool(line, "accepted", where).value_or(true),
           .seconds = number_of(line, "seconds"),
           .tokens_per_second = number_of(line, "tokens_per_second"),

@@ -49,6 +49,7 @@ Loop::Loop(RunParts const& parts)
       batcher_(parts.data.split("train"), batcher_options(parts.options, parts.trainer.options().length)),
       evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length,
                  parts.trainer.options().dtype) {
+  if (p_.options.stats_every > 0) statistics_.emplace(p_.backend, p_.trainer);
   state_.step_state = p_.trainer.state();  // holds the seed before the first step
   state_.made = p_.made;
   state_.options = changeable(p_.options);
@@ -64,6 +65,8 @@ void Loop::resume(RunState const& state) {
   if (state.best && std::filesystem::is_directory(p_.directory.checkpoint(state.best->step)))
     p_.directory.set_best(*state.best);  // a run that was killed between checkpoint and record
   batcher_.restore(state.data);
+  if (statistics_ && state.active) statistics_->restore(*state.active, "state.json");
+  else if (statistics_) statistics_->begin_at(state.step);
   std::error_code error;
   uint64_t const logged = std::filesystem::file_size(p_.directory.metrics(), error);
   check(!error && logged >= state.metrics_bytes, Fault::content,
@@ -119,6 +122,9 @@ void Loop::step(Watcher& watcher) {
   double const begin = now();
   batcher_.next(batch_);
   double const rate = rate_at(p_.options.schedule, state_.step_state.accepted, p_.options.steps);
+  bool const with_statistics = statistics_ && (state_.step + 1) % p_.options.stats_every == 0;
+  if (with_statistics) statistics_->ask();
+  double const loss_scale = state_.step_state.loss_scale;
   p_.trainer.step(batch_, rate);
   StepState const s = state_.step_state = p_.trainer.state();
   state_.step = s.attempted;
@@ -126,12 +132,14 @@ void Loop::step(Watcher& watcher) {
                           .loss = s.loss,
                           .rate = rate,
                           .norm = s.norm,
+                          .clipped = s.norm * clip_factor(s.norm, p_.trainer.options().decide.clip),
                           .accepted = s.accept != 0,
                           .seconds = seconds(),
                           .tokens_per_second = double(batch_.tokens.size()) / (now() - begin),
                           .memory_bytes = peak_memory()};
   log(to_json(report));
   watcher.stepped(report);
+  if (with_statistics) take_statistics(loss_scale, watcher);
   state_.refused_in_a_row = s.accept ? 0 : state_.refused_in_a_row + 1;
   if (s.accept) return;
   watcher.refused(report, state_.refused_in_a_row);
@@ -139,6 +147,16 @@ void Loop::step(Watcher& watcher) {
         "the loss or the gradient norm was not finite in {} steps in a row, up to step {}: the run has diverged; start "
         "again from an earlier checkpoint or with a lower --lr, a longer --warmup or a smaller --clip",
         state_.refused_in_a_row, state_.step);
+}
+
+void Loop::take_statistics(double loss_scale, Watcher& watcher) {
+  Statistics const statistics = statistics_->take(state_.step, loss_scale);
+  log(to_json(statistics));
+  watcher.measured(statistics);
+}
+
+std::vector<MemoryRole> Loop::memory() const {
+  return {{"evaluation", evaluator_.bytes()}, {"statistics", statistics_ ? statistics_->bytes() : 0}};
 }
 
 bool Loop::evaluate(Watcher& watcher) {
@@ -177,6 +195,7 @@ void Loop::save(Watcher& watcher) {
   state_.metrics_bytes = log_bytes_;
   state_.seconds = seconds();
   state_.data = batcher_.state();
+  state_.active = statistics_ ? std::optional(statistics_->active()) : std::nullopt;
   Path const path = p_.directory.checkpoint(state_.step);
   save_checkpoint(path, p_.backend, p_.trainer, p_.info, p_.tokenizer, state_);
   saved_step_ = state_.step;

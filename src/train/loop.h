@@ -8,8 +8,10 @@
 #include "data/windows.h"
 #include "model/evaluate.h"
 #include "train/checkpoint.h"
+#include "train/memory.h"
 #include "train/metrics.h"
 #include "train/options.h"
+#include "train/statistics.h"
 
 namespace folio::train {
 
@@ -18,6 +20,7 @@ class Watcher {
   virtual ~Watcher() = default;
   virtual void stepped(StepReport const&) {}
   virtual void evaluated(EvalReport const&) {}
+  virtual void measured(Statistics const&) {}
   virtual void saved(int64_t /*step*/, Path const&) {}
   virtual void refused(StepReport const&, int64_t /*in_a_row*/) {}
 };
@@ -47,7 +50,7 @@ class Loop {
   Outcome run(Watcher&, std::function<bool(int64_t)> const& stop);
 
   RunState const& state() const { return state_; }
-  size_t evaluation_bytes() const { return evaluator_.bytes(); }
+  std::vector<MemoryRole> memory() const;  // held beside the trainer's
   int64_t tokens_in_epoch() const { return batcher_.tokens_in_epoch(); }
   /// Adds a line to the log: a changed option, a resume. `type` is stop, resume or change.
   void note(std::string const& type, Json fields);
@@ -57,6 +60,7 @@ class Loop {
  private:
   void note_changes(RunState const& before);
   void step(Watcher&);
+  void take_statistics(double loss_scale, Watcher&);
   bool evaluate(Watcher&);  // true where it is the best so far
   double loss_of(std::string const& split, double* bits_per_byte);
   void save(Watcher&);
@@ -67,6 +71,7 @@ class Loop {
   data::Batcher batcher_;
   data::HostBatch batch_, evaluation_batch_;
   model::Evaluator evaluator_;
+  std::optional<StatisticsTaker> statistics_;  // where the options ask for them
   std::unique_ptr<AppendFile> log_;
   uint64_t log_bytes_ = 0;
   RunState state_;

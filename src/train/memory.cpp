@@ -27,7 +27,7 @@ size_t memory_before() {
   return size_t(resident_memory());
 }
 
-MemoryPlan memory_plan(Backend const& backend, Trainer& trainer, size_t evaluation, size_t before) {
+MemoryPlan memory_plan(Backend const& backend, Trainer& trainer, std::vector<MemoryRole> const& more, size_t before) {
   MemoryPlan plan;
   auto const add = [&](std::string const& name, size_t bytes) {
     if (bytes == 0) return;
@@ -38,7 +38,7 @@ MemoryPlan memory_plan(Backend const& backend, Trainer& trainer, size_t evaluati
     bool const moments = a->role() == "first moments" || a->role() == "second moments";
     add(moments ? "optimizer state" : a->role(), a->bytes());
   }
-  add("evaluation", evaluation);
+  for (MemoryRole const& role : more) add(role.name, role.bytes);
   plan.device = backend.device_memory();
   // On a device nothing planned is resident, and what its driver holds of the process was not there before.
   size_t const there = plan.device.total ? memory_before() : before;

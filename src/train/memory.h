@@ -25,6 +25,7 @@ struct MemoryPlan {
 /// data. Before the trainer is made.
 size_t memory_before();
 
-MemoryPlan memory_plan(Backend const&, Trainer&, size_t evaluation, size_t before);
+/// `more`: what is held for the run beside the trainer.
+MemoryPlan memory_plan(Backend const&, Trainer&, std::vector<MemoryRole> const& more, size_t before);
 
 }  // namespace folio::train

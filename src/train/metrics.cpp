@@ -10,7 +10,7 @@
 namespace folio::train {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 
 double status_bytes(std::string_view key) {  // "VmHWM:     28160 kB"
   std::ifstream status("/proc/self/status");
@@ -26,6 +26,7 @@ Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }  //
 Json to_json(StepReport const& r) {
   Json json = {
       {"type", "step"}, {"step", r.step}, {"loss", number(r.loss)}, {"rate", r.rate}, {"norm", number(r.norm)}};
+  if (r.clipped != r.norm && std::isfinite(r.clipped)) json["clipped"] = r.clipped;
   if (!r.accepted) json["accepted"] = false;
   json["seconds"] = r.seconds;
   json["tokens_per_second"] = r.tokens_per_second;

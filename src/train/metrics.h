@@ -12,6 +12,7 @@ struct StepReport {
   double loss = 0;       // weighted mean over the step's counted tokens, nats
   double rate = 0;       // learning rate
   double norm = 0;       // of all gradients, before clipping
+  double clipped = 0;    // and after
   bool accepted = true;  // false: not finite, nothing was written
   double seconds = 0;    // of training since the run began
   double tokens_per_second = 0;

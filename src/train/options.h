@@ -25,6 +25,7 @@ struct RunOptions {
   bool nesterov = false;
   int64_t eval_every = 250;
   std::string eval_batches = "20";  // or "all"
+  int64_t stats_every = 100;        // 0: never
   int64_t checkpoint_every = 1000;
   int64_t keep = 2;
   int64_t chunk = 0;               // tokens whose logits exist at once; 0: by the size of the vocabulary

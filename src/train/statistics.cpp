@@ -49,7 +49,8 @@ StatisticsTaker::StatisticsTaker(Backend& backend, Trainer& trainer) : backend_(
            [&](std::string const& name, Weight const&, model::Spec const&) { names_.push_back(name); });
   activations_.emplace_back("embed");
   for (int64_t l = 0; l < trainer.options().config.layers; ++l)
-    for (char const* name : {"attn", "gelu", "mlp", "residual"}) activations_.push_back(fmt::format("h.{}.{}", l, name));
+    for (char const* name : {"attn", "gelu", "mlp", "residual"})
+      activations_.push_back(fmt::format("h.{}.{}", l, name));
   activations_.emplace_back("ln_f");
   lay_out();
   arena_.allocate(backend);
@@ -64,9 +65,8 @@ void StatisticsTaker::lay_out() {
   model::Config const& c = trainer_.options().config;
   DType const d = wide(trainer_.options().dtype);
   int64_t most = 0;
-  for_each(trainer_.weights(), [&](std::string const&, Weight const& w, model::Spec const&) {
-    most = std::max(most, w.shape.size());
-  });
+  for_each(trainer_.weights(),
+           [&](std::string const&, Weight const& w, model::Spec const&) { most = std::max(most, w.shape.size()); });
   summaries_ = arena_.take("summaries", DType::f64, {int64_t(3 * names_.size() + activations_.size()), 4});
   largest_ = arena_.take("largest of each unit", d, {c.layers, 4 * c.channels});
   before_ = arena_.take("weight before its update", d, {most});
@@ -185,7 +185,8 @@ void StatisticsTaker::restore(ActiveUnits const& a, std::string const& name) {
           Fault::content, "{}: `{}` are not {} hex digits, the active units of a layer", name, digits.substr(0, 40),
           units / 4);
     for (char const c : digits)
-      for (int bit = 8, four = c <= '9' ? c - '0' : c - 'a' + 10; bit > 0; bit /= 2) values.push_back(four & bit ? 1 : 0);
+      for (int bit = 8, four = c <= '9' ? c - '0' : c - 'a' + 10; bit > 0; bit /= 2)
+        values.push_back(four & bit ? 1 : 0);
   }
   if (largest_.dtype == DType::f64) backend_.upload(largest_, values.data());
   else backend_.upload(largest_, std::vector<float>(values.begin(), values.end()).data());

@@ -33,6 +33,26 @@ void validate(TrainerOptions const& o) {
   in_range("clip", o.decide.clip, o.decide.clip >= 0, "at least 0");
 }
 
+class Watching {  // one who looks at the ops of a scope, beside who does already
+ public:
+  Watching(Backend& backend, StepWatch* watch) : backend_(backend), watch_(watch) {
+    if (!watch) return;
+    before_ = backend.observe([this](Event const& e) {
+      watch_->done(e);
+      if (before_) before_(e);
+    });
+  }
+  ~Watching() {
+    if (watch_) backend_.observe(std::move(before_));
+  }
+  Watching(Watching const&) = delete;
+
+ private:
+  Backend& backend_;
+  StepWatch* watch_;
+  Observer before_;
+};
+
 }  // namespace
 
 bool decays(Decay decay, model::Spec const& spec) {
@@ -135,7 +155,10 @@ void Trainer::update() {
   for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const& spec) {
     Optimizer choices = options_.optimizer;
     if (!decays(options_.decay, spec)) choices.decay = 0;
-    backend_.optimize(w, moments_[i++], state_, choices);
+    if (watch_) watch_->before_update(i, w);
+    backend_.optimize(w, moments_[i], state_, choices);
+    if (watch_) watch_->after_update(i, w);
+    ++i;
   });
 }
 
@@ -148,18 +171,26 @@ void Trainer::accumulate(data::HostBatch const& host, double rate) {
 void Trainer::step(data::HostBatch const& host, double rate) try {
   communicator_->expect_all();
   upload(host, rate);
-  backend_.replay(recording_, [&] {
+  auto const ops = [&] {
+    Watching const watching(backend_, watch_);
     Tensor const gradients = parameters_.gradients.flat(wide(options_.dtype));
     backend_.zero(gradients);
     compute_gradients();
     communicator_->all_reduce(gradients);
     communicator_->all_reduce(loss_of(state_));
     update();
-  });
+  };
+  if (watch_ && !watch_->same_ops()) ops();
+  else backend_.replay(recording_, ops);
 } catch (...) {
   recording_.reset();
   communicator_->abort();
   throw;
+}
+
+void Trainer::watch(StepWatch* watch) {
+  watch_ = watch;
+  recording_.reset();
 }
 
 Tensor Trainer::evaluate() {

@@ -33,6 +33,19 @@ struct TrainerOptions {
   ClassifierOptions classifier;
 };
 
+/// Looks at a step from inside: it may call ops of the backend on memory of its own, and waits for nothing.
+class StepWatch {
+ public:
+  virtual ~StepWatch() = default;
+  /// Will the next step see the ops that the steps before saw? Then a device may replay it; else it runs op by op.
+  virtual bool same_ops() const = 0;
+  virtual void done(Event const&) = 0;  // after each op
+  /// Around the update of a tensor, of this number in the order of for_each. Its gradient is summed over all ranks and
+  /// not clipped.
+  virtual void before_update(size_t number, Weight const&) = 0;
+  virtual void after_update(size_t number, Weight const&) = 0;
+};
+
 class FOLIO_API Trainer {
  public:
   /// Plans, takes the memory, initialises as GPT-2. One of several ranks brings its communicator, and the same options.
@@ -47,6 +60,9 @@ class FOLIO_API Trainer {
   /// Adds the gradients of a batch to those that lie there: a step without zeroing, without the sum over ranks and
   /// without the update.
   void accumulate(data::HostBatch const&, double rate);
+
+  /// From now on; null: nobody. Not owned.
+  void watch(StepWatch* watch);
 
   Tensor evaluate();  // hidden (B, T, C) of the first uploaded micro-batch, without dropout
 
@@ -75,14 +91,15 @@ class FOLIO_API Trainer {
   std::vector<Moments> moments_;
   model::Acts acts_;
   model::Deltas deltas_;
-  Tensor tokens_;                         // (A, B, T) i32
-  Tensor targets_;                        // (A, B, T) i32
-  Tensor token_weights_;                  // (A, B, T) f32
-  Tensor sequences_;                      // (A, B) i64
-  Tensor positions_;                      // (B, T) i32
-  Tensor state_;                          // (sizeof StepState) u8
-  Tensor input_;                          // (sizeof StepInput) u8
-  Tensor scratch_;                        // (scratch_bytes) u8
+  Tensor tokens_;         // (A, B, T) i32
+  Tensor targets_;        // (A, B, T) i32
+  Tensor token_weights_;  // (A, B, T) f32
+  Tensor sequences_;      // (A, B) i64
+  Tensor positions_;      // (B, T) i32
+  Tensor state_;          // (sizeof StepState) u8
+  Tensor input_;          // (sizeof StepInput) u8
+  Tensor scratch_;        // (scratch_bytes) u8
+  StepWatch* watch_ = nullptr;
   std::unique_ptr<Recording> recording_;  // of step's ops
 };
 

@@ -47,6 +47,8 @@ class Train : public testing::Test {
                                       "20",
                                       "--eval-batches",
                                       "4",
+                                      "--stats-every",
+                                      "7",
                                       "--checkpoint-every",
                                       "25",
                                       "--lr",
@@ -70,7 +72,7 @@ TEST_F(Train, LearnsLogsAndKeepsBestAndNewest) {
   Ended const ended = run(command("run"));
   ASSERT_EQ(ended.code, 0) << ended.err;
   EXPECT_NE(ended.out.find("val "), std::string::npos) << "a curve is drawn: " << ended.out;
-  EXPECT_EQ(log_of(folder / "run").size(), 65u) << "the format, 60 steps, 4 evaluations";
+  EXPECT_EQ(log_of(folder / "run").size(), 73u) << "the format, 60 steps, 4 evaluations, 8 statistics";
   std::vector<double> losses;
   std::istringstream in(read_file(folder / "run" / "metrics.jsonl"));
   for (std::string line; std::getline(in, line);)

@@ -50,7 +50,7 @@ TEST_F(Versions, OfARunThatAreNewerAreRefused) {
   expect_refused(checkpoint() / "state.json", R"("version": 1)", R"("version": 2)", resume);
   expect_refused(checkpoint() / "manifest.json", R"("version": 1)", R"("version": 2)", resume);
   expect_refused(*folder / "run" / "config.toml", "version = 1", "version = 2", resume);
-  expect_refused(*folder / "run" / "metrics.jsonl", R"("version":1)", R"("version":2)", resume);
+  expect_refused(*folder / "run" / "metrics.jsonl", R"("version":2)", R"("version":3)", resume);
   expect_refused(*folder / "run" / "best.json", R"("version": 1)", R"("version": 2)",
                  {"generate", at("run"), "--prompt", "a", "--max-new-tokens", "1"});
   EXPECT_TRUE(std::filesystem::exists(checkpoint())) << "a newer checkpoint is not set aside";
@@ -66,7 +66,7 @@ TEST_F(Versions, ThatThereNeverWereAreRefused) {
     expect_refused(checkpoint() / "config.json", was, is,
                    {"generate", checkpoint().string(), "--prompt", "a", "--max-new-tokens", "1"}, none);
     expect_refused(*folder / "run" / "config.toml", "version = 1", "version = " + none, resume, none);
-    expect_refused(*folder / "run" / "metrics.jsonl", R"("version":1)", R"("version":)" + none, resume, none);
+    expect_refused(*folder / "run" / "metrics.jsonl", R"("version":2)", R"("version":)" + none, resume, none);
     expect_refused(*folder / "run" / "best.json", was, is,
                    {"generate", at("run"), "--prompt", "a", "--max-new-tokens", "1"}, none);
   }

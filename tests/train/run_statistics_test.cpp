@@ -246,9 +246,7 @@ TEST_P(Taken, APeriodGoesOnFromACheckpoint) {
   EXPECT_EQ(s.period, 2);
   EXPECT_EQ(s.quiet[1], 0) << "active before the checkpoint";
   EXPECT_EQ(step(3).quiet[1], 10 / (4.0 * 24));
-  expect_fault(Fault::content, {"state.json", "3 layers"}, [&] {
-    taker->restore({0, {"0", "1", "2"}}, "state.json");
-  });
+  expect_fault(Fault::content, {"state.json", "3 layers"}, [&] { taker->restore({0, {"0", "1", "2"}}, "state.json"); });
   expect_fault(Fault::content, {"state.json", "hex digits"}, [&] {
     taker->restore({0, {std::string(24, 'f'), std::string(24, 'g')}}, "state.json");
   });
