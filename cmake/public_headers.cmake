@@ -8,4 +8,4 @@ set(folio_public_headers
   model/sizes.h model/weights.h
   data/batch.h data/batcher.h data/dataset.h data/shard.h data/windows.h
   generate/engine.h generate/options.h
-  train/schedule.h train/trainer.h)
+  train/groups.h train/schedule.h train/trainer.h)

@@ -127,21 +127,22 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
 
 int train(Arguments const& arguments) {
   TrainCommand c;
-  Spec const spec{
-      .name = "train",
-      .summary = "train a GPT-2 on a text or prepared data",
-      .details =
-          "What decays is chosen with --decay: matrices (the default, as in nanoGPT and llm.c) or linear "
-          "(not the embeddings). folio schedule draws the learning rate before a run. Ctrl-C saves and exits "
-          "with 75; --resume continues bit for bit.",
-      .example =
-          "folio train --data input.txt --out runs/first\n"
-          "folio train --data data/plays --out runs/deep --layers 8 --steps 20000\n"
-          "folio train --out runs/first --resume --steps 10000",
-      .fields = joined({c.run_fields(), c.call_fields()}),
-      .configurable = true};
+  Spec const spec{.name = "train",
+                  .summary = "train a GPT-2 on a text or prepared data",
+                  .details =
+                      "What decays is chosen with --decay: matrices (the default, as in nanoGPT and llm.c) or linear "
+                      "(not the embeddings); --group gives tensors a rate and a decay of their own, --show-groups "
+                      "shows them. folio schedule draws the learning rate before a run. Ctrl-C saves and exits "
+                      "with 75; --resume continues bit for bit.",
+                  .example =
+                      "folio train --data input.txt --out runs/first\n"
+                      "folio train --data data/plays --out runs/deep --layers 8 --steps 20000\n"
+                      "folio train --out runs/first --resume --steps 10000",
+                  .fields = joined({c.run_fields(), c.call_fields()}),
+                  .configurable = true};
   std::vector<std::string> given;
   if (!parse(spec, with_resume_value(arguments), &given)) return 0;
+  if (c.show_groups) return show_groups(c, given);
   check(!c.out.empty(), Fault::usage, "where to? Give --out with the name of the run directory");
   catch_signals();
   OpenedRun opened = open_run(c, given);

@@ -48,6 +48,7 @@ Fields TrainCommand::call_fields() {
            "stop after this many steps of this call, as if by a signal; 0: never",
            {.min = 0},
            "Intervals"},
+          {"show-groups", &show_groups, "print each tensor's name, shape, size, rate and decay, and end", {}, "Output"},
           {"json", &json, "print the result as JSON", {}, "Output"}};
 }
 
@@ -182,6 +183,7 @@ OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
     check(data.vocab() <= shape.vocab, Fault::value,
           "the data have a vocabulary of {}, the model of --from {} one of {}: prepare them with the model's tokenizer",
           data.vocab(), c.from, shape.vocab);
+    (void)tensor_rules(c.run, shape);
     data::Batcher(data.split("train"), {.batch = 1, .context = shape.context});  // is there a window at all?
     return to_toml(c.run_fields());
   });

@@ -13,7 +13,7 @@ namespace folio::cli {
 struct TrainCommand {
   std::string data, out, tokenizer = "auto", from, resume = "no";
   int64_t stop_after = 0;
-  bool json = false;
+  bool json = false, show_groups = false;
   model::ModelOptions model;
   train::RunOptions run;
   BackendChoice backend;
@@ -49,6 +49,9 @@ void prepare_text(TrainCommand const&, Path const& from, Path const& folder);
 
 /// Where the model of --from lies, verified; empty where there is none.
 Path model_of_from(TrainCommand const&);
+
+/// Prints how each tensor is moved: those of a new run, or with --resume those of the run in --out. Nothing is trained.
+int show_groups(TrainCommand, std::vector<std::string> const& given);
 
 /// The data that the run reads: those it prepared from a text itself, else what it was given.
 data::Dataset data_of(TrainCommand const&, Path const& run);

@@ -43,6 +43,11 @@ Fields fields(RunOptions& o) {
        {.min = 0, .max = 1, .below_max = true},
        "Optimizer"},
       {"nesterov", &o.nesterov, "sgd: look ahead along the momentum", {}, "Optimizer"},
+      {"group",
+       &o.groups,
+       "tensors with a share of the rate and a decay of their own; repeated: a later one overrides; --show-groups",
+       {.form = "GLOB: rate X, decay Y"},
+       "Optimizer"},
       {"eval-every", &o.eval_every, "steps between evaluations; also after the last", {.min = 1}, "Intervals"},
       {"eval-batches", &o.eval_batches, "batches of each evaluation, always the same; or all", {}, "Intervals"},
       {"stats-every",
@@ -92,6 +97,20 @@ int64_t evaluation_batches(RunOptions const& o) {
   return n;
 }
 
+namespace {
+
+std::vector<Group> groups_of(RunOptions const& o) {
+  std::vector<Group> groups;
+  for (std::string const& text : o.groups) groups.push_back(group_from(text));
+  return groups;
+}
+
+Decay decay_of(RunOptions const& o) {
+  return o.decay == "matrices" ? Decay::matrices : o.decay == "linear" ? Decay::linear : Decay::none;
+}
+
+}  // namespace
+
 void validate(RunOptions const& o) {
   validate(o.schedule, o.steps);
   evaluation_batches(o);
@@ -100,6 +119,7 @@ void validate(RunOptions const& o) {
       "--nesterov with --optimizer {} and --momentum {}: it is a form of sgd with momentum; give --optimizer sgd and a "
       "momentum above 0, or leave it away",
       o.optimizer, o.momentum);
+  groups_of(o);
 }
 
 std::string describe_optimizer(RunOptions const& o) {
@@ -129,6 +149,10 @@ int64_t chunk_for(int64_t rows, int64_t vocab) {
   return std::min(rows, std::max<int64_t>(32, kLogitsBytes / 4 / vocab));
 }
 
+std::vector<TensorRule> tensor_rules(RunOptions const& o, model::Config const& config) {
+  return tensor_rules(config, optimizer_of(o), decay_of(o), groups_of(o));
+}
+
 TrainerOptions trainer_options(RunOptions const& o, model::Config const& config, int64_t length) {
   int64_t const rows = o.batch * length;
   return {.config = config,
@@ -140,10 +164,9 @@ TrainerOptions trainer_options(RunOptions const& o, model::Config const& config,
                        : o.recompute == "mlp" ? model::Recompute::mlp
                                               : model::Recompute::none,
           .seed = o.seed,
-          .decay = o.decay == "matrices" ? Decay::matrices
-                   : o.decay == "linear" ? Decay::linear
-                                         : Decay::none,
+          .decay = decay_of(o),
           .optimizer = optimizer_of(o),
+          .groups = groups_of(o),
           .decide = {.clip = o.clip},
           .classifier = {}};
 }

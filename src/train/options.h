@@ -23,6 +23,7 @@ struct RunOptions {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
   double momentum = 0.9;  // of sgd
   bool nesterov = false;
+  std::vector<std::string> groups;  // train/groups.h
   int64_t eval_every = 250;
   std::string eval_batches = "20";  // or "all"
   int64_t stats_every = 100;        // 0: never
@@ -50,6 +51,8 @@ int64_t chunk_for(int64_t rows, int64_t vocab);
 Optimizer optimizer_of(RunOptions const&);
 /// "AdamW, β 0.9 and 0.95, decay 0.1 (matrices), clip 1"
 std::string describe_optimizer(RunOptions const&);
+/// What each tensor is moved by. Fault::value for a group that matches none.
+std::vector<TensorRule> tensor_rules(RunOptions const&, model::Config const&);
 TrainerOptions trainer_options(RunOptions const&, model::Config const&, int64_t length);
 
 }  // namespace folio::train

@@ -55,16 +55,12 @@ class Watching {  // one who looks at the ops of a scope, beside who does alread
 
 }  // namespace
 
-bool decays(Decay decay, model::Spec const& spec) {
-  if (decay == Decay::none || !spec.matrix) return false;
-  return decay == Decay::matrices || !spec.uses.lookup;
-}
-
 Trainer::Trainer(Backend& backend, TrainerOptions const& options, std::unique_ptr<Communicator> communicator)
     : backend_(backend),
       options_(options),
       communicator_(communicator ? std::move(communicator) : std::make_unique<Single>(backend)) {
   validate(options);
+  rules_ = tensor_rules(options.config, options.optimizer, options.decay, options.groups);
   lay_out();
   for (Arena* a : arenas()) a->allocate(backend);
   lay_out();
@@ -152,11 +148,9 @@ void Trainer::update() {
   backend_.add_norm(state_, parameters_.gradients.flat(wide(options_.dtype)));
   backend_.decide_step(state_, options_.decide);
   size_t i = 0;
-  for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const& spec) {
-    Optimizer choices = options_.optimizer;
-    if (!decays(options_.decay, spec)) choices.decay = 0;
+  for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const&) {
     if (watch_) watch_->before_update(i, w);
-    backend_.optimize(w, moments_[i], state_, choices);
+    backend_.optimize(w, moments_[i], state_, rules_[i].optimizer);
     if (watch_) watch_->after_update(i, w);
     ++i;
   });

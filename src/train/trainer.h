@@ -6,16 +6,9 @@
 #include "core/api.h"
 #include "data/batch.h"
 #include "model/gpt2.h"
+#include "train/groups.h"
 
 namespace folio::train {
-
-enum class Decay {  // which tensors weight decay applies to; biases and layer norms never decay
-  matrices,         // every two-dimensional one, embeddings too (nanoGPT, llm.c)
-  linear,           // linear layers and an untied head; not the embeddings, nor a head tied to them
-  none,
-};
-/// Does weight decay apply to this tensor?
-FOLIO_API bool decays(Decay, model::Spec const&);
 
 struct TrainerOptions {
   model::Config config;
@@ -29,6 +22,7 @@ struct TrainerOptions {
   bool initialise = true;  // false: the caller fills the weights, from a file
   Decay decay = Decay::matrices;
   Optimizer optimizer;
+  std::vector<Group> groups = {};  // tensors that differ from it
   DecideOptions decide;
   ClassifierOptions classifier;
 };
@@ -89,6 +83,7 @@ class FOLIO_API Trainer {
       deltas_memory_{"activation gradients"}, scratch_memory_{"scratch"};
   model::Weights weights_;
   std::vector<Moments> moments_;
+  std::vector<TensorRule> rules_;  // as moments_
   model::Acts acts_;
   model::Deltas deltas_;
   Tensor tokens_;         // (A, B, T) i32

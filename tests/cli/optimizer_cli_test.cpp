@@ -86,5 +86,57 @@ TEST_F(OptimizerFlags, ThatContradictAreRefused) {
   EXPECT_EQ(other.code, 78) << "its moments are another's: " << other.err;
 }
 
+TEST_F(OptimizerFlags, OfGroupsAreShownKeptInTheRunAndRefusedWhereTheyMatchNothing) {
+  std::vector<std::string> const groups = {"--group", "h.*.attn.*: rate 0.5, decay 0", "--group", "wte*: rate 0"};
+  auto shown = command("run", groups);
+  shown.insert(shown.end(), {"--show-groups", "--vocab", "30", "--lr", "2e-3"});
+  Ended const table = run(shown);
+  ASSERT_EQ(table.code, 0) << table.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "run")) << "nothing is begun";
+  EXPECT_NE(table.out.find("h.0.attn.c_attn.weight  (16, 48)      768  0.001      0  h.*.attn.*\n"), std::string::npos)
+      << table.out;
+  EXPECT_NE(table.out.find("wte.weight              (30, 16)      480      0    0.1  wte*\n"), std::string::npos)
+      << table.out;
+  shown.push_back("--json");
+  Json const json = parse_json(run(shown).out, "groups");
+  ASSERT_EQ(json.size(), 16u);
+  EXPECT_EQ(json[0], (Json{{"name", "wte.weight"},
+                           {"shape", {30, 16}},
+                           {"numbers", 480},
+                           {"rate", 0.0},
+                           {"decay", 0.1},
+                           {"group", "wte*"}}));
+
+  ASSERT_EQ(run(command("run", groups)).code, 0);
+  EXPECT_NE(
+      read_file(folder / "run" / "config.toml").find(R"(group = ["h.*.attn.*: rate 0.5, decay 0", "wte*: rate 0"])"),
+      std::string::npos);
+  Ended const of_run = run({"train", "--out", at("run"), "--resume", "--show-groups"});
+  EXPECT_EQ(of_run.code, 0) << of_run.err;
+  EXPECT_NE(of_run.out.find("wte*"), std::string::npos) << of_run.out;
+
+  Ended const none = run(command("none", {"--group", "h.*.atn.*: rate 0.5"}));
+  EXPECT_EQ(none.code, 78) << none.err;
+  EXPECT_NE(none.err.find("h.*.atn.* matches no tensor; the nearest is h.0.attn."), std::string::npos) << none.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "none"));
+  EXPECT_EQ(run(command("none", {"--group", "wte*: speed 2"})).code, 2);
+}
+
+// A tensor with rate 0 keeps its initial values while the others learn.
+TEST_F(OptimizerFlags, ARateOfZeroFreezes) {
+  ASSERT_EQ(run(command("one", {"--group", "wpe*: rate 0", "--steps", "2"})).code, 0);
+  ASSERT_EQ(run(command("two", {"--group", "wpe*: rate 0", "--steps", "20"})).code, 0);
+  auto const tensor = [&](char const* out, std::string const& name) {
+    std::string const bytes = read_file(Path(last_checkpoint(folder / out)) / "model.safetensors");
+    uint64_t size = 0;
+    std::memcpy(&size, bytes.data(), 8);
+    Json const header = parse_json(std::string_view(bytes).substr(8, size), "header");
+    Json const& at = header["transformer." + name]["data_offsets"];
+    return bytes.substr(8 + size + at[0].get<uint64_t>(), at[1].get<uint64_t>() - at[0].get<uint64_t>());
+  };
+  EXPECT_EQ(tensor("one", "wpe.weight"), tensor("two", "wpe.weight"));
+  EXPECT_NE(tensor("one", "wte.weight"), tensor("two", "wte.weight"));
+}
+
 }  // namespace
 }  // namespace folio
