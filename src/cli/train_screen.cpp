@@ -109,6 +109,14 @@ void TrainScreen::evaluated(train::EvalReport const& r) {
   say(line + (r.best ? ", the best so far" : ""));
 }
 
+void TrainScreen::diagnosed(train::Finding const& f) {
+  static constexpr Level kLevels[] = {Level::good, Level::warning, Level::bad};
+  std::string text = train::line_of(f);
+  if (!f.flags.empty()) text += "\n    next time: " + f.flags;
+  else if (f.state != train::State::healthy) text += "\n    " + f.advice;
+  say(kLevels[static_cast<int>(severity_of(f))], text);
+}
+
 void TrainScreen::saved(int64_t step, Path const& path) {
   say(Level::debug, fmt::format("step {}: saved {}", step, path.string()));
 }

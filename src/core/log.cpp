@@ -37,11 +37,14 @@ std::string printable(std::string_view text) {
 void say(Level level, std::string const& sentence) {
   static bool const colour = terminal().colour;
   static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                          spdlog::level::warn};
+                                                          spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+  static constexpr char const *kMarks[] = {"", "", "[ok] ", "[!] ", "[x] "},
+                              *kColoured[] = {"", "", "\x1b[32m[ok]\x1b[0m ", "\x1b[33m[!]\x1b[0m ",
+                                              "\x1b[31m[x]\x1b[0m "};
   auto const spd = kLevels[static_cast<int>(level)];
   if (!logger().should_log(spd)) return;
   if (auto* const erase = erase_progress_line.load()) erase();
-  char const* const mark = level != Level::warning ? "" : colour ? "\x1b[33m[!]\x1b[0m " : "[!] ";
+  char const* const mark = (colour ? kColoured : kMarks)[static_cast<int>(level)];
   logger().log(spd, std::string_view(mark + printable(sentence)));
 }
 

@@ -7,7 +7,7 @@
 
 namespace folio {
 
-enum class Level { debug, info, warning };
+enum class Level { debug, info, good, warning, bad };  // the last three with a mark: [ok], [!], [x]
 
 void say(Level, std::string const& sentence);
 inline void say(std::string const& sentence) { say(Level::info, sentence); }
@@ -15,7 +15,7 @@ inline void say(std::string const& sentence) { say(Level::info, sentence); }
 /// steer a terminal. say() and main pass all they print through it.
 std::string printable(std::string_view text);
 
-void set_quiet(bool);  // only warnings, and no progress line
+void set_quiet(bool);  // only warnings and what is bad, and no progress line
 bool is_quiet();
 void set_progress_line_eraser(void (*erase)());  // called before a message, so that it does not land in a progress line
 

@@ -16,10 +16,13 @@ double frequency_loss(Seen const& s) {
   return std::isfinite(known) ? known : 0.8 * s.uniform;
 }
 
-Trend trend_of_blocks(std::vector<Block> const& blocks, size_t begin) {
-  std::vector<std::pair<double, double>> points;
-  for (size_t i = begin; i < blocks.size(); ++i) points.emplace_back(middle(blocks[i]), blocks[i].loss);
-  return trend_of(points);
+constexpr int64_t kSettled = 50;  // steps at the full rate (half of the warm-up counts) after which a run is judged,
+constexpr double kPart = 0.1;     // but not before this part of it,
+constexpr int64_t kAtTheLatest = 500;  // or so many steps
+
+int64_t judged_from(Seen const& s) {
+  int64_t const warmup = s.facts.options.schedule.warmup;
+  return std::max({warmup + 1, warmup / 2 + kSettled, std::min(kAtTheLatest, int64_t(kPart * double(s.steps)))});
 }
 
 std::string lower_rate(Seen const& s, double at_most) {
@@ -80,23 +83,19 @@ std::optional<Finding> rate_too_high(Seen const& s) {
     return f;
   }
   bool const high = s.peak_rate > kHighRate * usual_rate(s.facts.config);
-  if (rising && (high || rise > 2 * kRise * lowest.loss)) {
-    Finding f = too_high(s, "rising", lowest.last, risen);
-    f.advice = "The loss should fall: lower the rate.";
-    f.flags = lower_rate(s, std::min(lowest.rate, s.peak_rate) / 3);
+  double const frequencies = frequency_loss(s);
+  if (high && now.loss >= kStuck * frequencies && s.step >= judged_from(s)) {
+    Finding f = too_high(s, "stuck", std::min(lowest.first, judged_from(s)),
+                         fmt::format("train loss stays at {}, near the {} of the tokens' frequencies alone",
+                                     loss_text(now.loss), loss_text(frequencies)));
+    f.advice = "Steps this wide cannot settle on the order of tokens: lower the rate.";
+    f.flags = lower_rate(s, s.peak_rate / 10);
     return f;
   }
-  double const frequencies = frequency_loss(s);
-  size_t const half = s.blocks.size() / 2;
-  if (s.blocks.size() < 6 || !high || now.loss < kStuck * frequencies || s.step <= s.facts.options.schedule.warmup)
-    return {};
-  Trend const trend = trend_of_blocks(s.blocks, half);
-  if (trend.slope * double(s.step) / 2 < -0.02 * now.loss) return {};
-  Finding f = too_high(s, "stuck", s.blocks[half].first,
-                       fmt::format("train loss stays at {}, near the {} of the tokens' frequencies alone",
-                                   loss_text(now.loss), loss_text(frequencies)));
-  f.advice = "Steps this wide cannot settle on the order of tokens: lower the rate.";
-  f.flags = lower_rate(s, s.peak_rate / 10);
+  if (!rising || !(high || rise > 2 * kRise * lowest.loss)) return {};
+  Finding f = too_high(s, "rising", lowest.last, risen);
+  f.advice = "The loss should fall: lower the rate.";
+  f.flags = lower_rate(s, std::min(lowest.rate, s.peak_rate) / 3);
   return f;
 }
 
@@ -104,11 +103,31 @@ std::optional<Finding> rate_too_high(Seen const& s) {
 
 namespace {
 
-constexpr int64_t kSettled = 50;  // steps at the full rate (half of the warm-up counts) after which a run is judged,
-constexpr double kPart = 0.1;     // but not before this part of it,
-constexpr int64_t kAtTheLatest = 500;  // or so many steps
-constexpr double kUsualShare = 0.15;   // of ln V that is removed by then in healthy runs
-constexpr double kFalls = 3;           // standard errors of the slope: it does fall
+constexpr double kCertain = 1.5;  // times that: when a loss that does not fall is more than a slow beginning
+constexpr double kUsualShare = 0.15,
+                 kUsualLater = 0.25;  // of ln V: what healthy runs have removed at least by then, and
+constexpr int64_t kLater = 300;       // after so many steps
+constexpr double kFalls = 3;          // standard errors of the slope: it does fall,
+constexpr double kLeastFall = 5e-4;   // by that much of the loss
+constexpr double kOrder = 0.97;       // of the loss of frequencies: below, something of the order of tokens is known
+
+double usual_share(Seen const& s) {
+  double const at_full_rate = double(s.step) - double(s.facts.options.schedule.warmup) / 2;
+  double const way = std::log(at_full_rate / kSettled) / std::log(double(kLater) / kSettled);
+  return kUsualShare + (kUsualLater - kUsualShare) * std::clamp(way, 0.0, 1.0);
+}
+
+bool falls_surely(Trend const& t, double loss, double span) {
+  return t.slope < -kFalls * t.error && -t.slope * span > kLeastFall * loss;
+}
+
+// On the same windows each time, so with little noise.
+bool evaluations_fall(Seen const& s, double loss) {
+  std::vector<std::pair<double, double>> points;
+  for (EvalReport const& e : s.history.evals)
+    if (std::isfinite(e.train)) points.emplace_back(double(e.step), e.train);
+  return points.size() >= 4 && falls_surely(trend_of(points), loss, double(s.step));
+}
 
 Finding nothing_learnt(Seen const& s, double now, double frequencies) {
   Finding f{.state = State::not_learning, .since = 0};
@@ -116,18 +135,18 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
                                    s.step, s.facts.config.vocab, loss_text(s.uniform)));
   double const usual = usual_rate(s.facts.config);
   if (s.first_loss > 1.1 * s.uniform) {
-    f.grade = "initial weights";
+    f.grade = "because of the initial weights";
     f.evidence.push_back(
         fmt::format("the first loss was {}: weights that begin as GPT-2's do give ln V", loss_text(s.first_loss)));
     f.advice = "Begin with fresh weights (without --from), or look for the tensor that is off with folio inspect.";
   } else if (s.peak_rate < usual / 30) {
-    f.grade = "rate";
+    f.grade = "because of the rate";
     f.evidence.push_back(fmt::format("the highest rate so far is {}; models of {} channels usually learn with {}",
                                      rate_text(s.peak_rate), s.facts.config.channels, rate_text(usual)));
     f.advice = "The weights hardly move: raise the rate.";
     f.flags = "--lr " + rate_text(usual);
   } else {
-    f.grade = "data";
+    f.grade = "because of the data";
     f.evidence.push_back(fmt::format("the frequencies of the tokens alone would give {}", loss_text(frequencies)));
     f.evidence.push_back(fmt::format("the rate, {}, is usual, and the gradient norm is {:.2f}", rate_text(s.peak_rate),
                                      s.blocks.back().norm));
@@ -139,14 +158,12 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
 }  // namespace
 
 std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
-  int64_t const warmup = s.facts.options.schedule.warmup;
-  int64_t const judged =
-      std::max({warmup + 1, warmup / 2 + kSettled, std::min(kAtTheLatest, int64_t(kPart * double(s.steps)))});
-  if (s.step < judged || s.blocks.size() < 5) return {};
+  if (s.step < judged_from(s) || s.blocks.size() < 5) return {};
   double const now = s.blocks.back().loss, frequencies = frequency_loss(s);
   double const removed = (s.uniform - now) / s.uniform;
-  bool const knows_order = now < 0.97 * frequencies;
-  if (knows_order && removed > kUsualShare) return {};
+  double const usual_by_now = usual_share(s);
+  bool const knows_order = now < kOrder * frequencies;
+  if (knows_order && removed >= usual_by_now) return {};
   size_t const from = s.blocks.size() / 2;
   std::vector<std::pair<double, double>> points;
   for (StepReport const& r : s.history.steps)
@@ -154,15 +171,17 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
       points.emplace_back(double(r.step), r.loss);
   Trend const trend = trend_of(points);
   double const span = points.back().first - points.front().first;
-  bool const falls = trend.slope < -kFalls * trend.error && -trend.slope * span > 1e-3 * now;
-  if (!falls) return nothing_learnt(s, now, frequencies);
-  if (removed > 0.5 || s.first_loss > 1.1 * s.uniform) return {};
+  bool const falls = falls_surely(trend, now, span) || evaluations_fall(s, now);
+  if (!falls)
+    return double(s.step) < kCertain * double(judged_from(s)) ? std::nullopt
+                                                              : std::optional(nothing_learnt(s, now, frequencies));
+  if (removed >= usual_by_now || s.first_loss > 1.1 * s.uniform) return {};
   double const usual = usual_rate(s.facts.config);
   if (s.peak_rate > usual) return {};
   Finding f{.state = State::rate_too_low, .since = 0};
   f.evidence.push_back(fmt::format("{} of ln V = {} removed after {} steps; usual are {} by then",
                                    share_text(std::max(0.0, removed)), loss_text(s.uniform), s.step,
-                                   share_text(kUsualShare)));
+                                   share_text(usual_by_now)));
   f.evidence.push_back(fmt::format("train loss still falls, by {:.2g} in 100 steps", -100 * trend.slope));
   f.evidence.push_back(fmt::format("the rate is {}; models of {} channels usually learn with {}",
                                    rate_text(s.peak_rate), s.facts.config.channels, rate_text(usual)));
@@ -175,6 +194,7 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
 
 namespace {
 
+constexpr int64_t kShortestStretch = 60;
 constexpr double kStretch = 0.15;    // of a run that a plateau is seen over
 constexpr double kFlat = 0.004;      // of the loss: what it falls by there at the least
 constexpr double kSureFlat = 0.012;  // two standard errors of the slope are no more than that
@@ -183,7 +203,10 @@ constexpr double kHighStill = 0.5;   // of the peak rate: a rate that falls away
 }  // namespace
 
 std::optional<Finding> plateau(Seen const& s) {
-  int64_t const stretch = std::max<int64_t>(60, int64_t(kStretch * double(s.steps))), from = s.step - stretch;
+  ScheduleOptions const& schedule = s.facts.options.schedule;
+  int64_t const cycle = schedule.schedule == "restarts" ? schedule.restart_every : 0;
+  int64_t const stretch = std::max({kShortestStretch, int64_t(kStretch * double(s.steps)), cycle}),
+                from = s.step - stretch;
   if (from < stretch / 2 || from < s.facts.options.schedule.warmup) return {};
   std::vector<std::pair<double, double>> points;
   for (EvalReport const& e : s.history.evals)
@@ -201,7 +224,7 @@ std::optional<Finding> plateau(Seen const& s) {
   Trend const trend = trend_of(points);
   double const change = trend.slope * double(stretch) / loss, error = trend.error * double(stretch) / loss;
   if (rates == 0 || rate / rates < kHighStill * s.peak_rate || loss < 0.1 * s.uniform) return {};
-  if (change < -kFlat || change - 2 * error < -kSureFlat || change > kRise) return {};
+  if (change < -kFlat || change - 2 * error < -kSureFlat || change > 2 * kFlat) return {};
   Finding f{.state = State::plateau, .since = from};
   f.evidence.push_back(fmt::format("train loss {} at {}, changed by {} in the last {} steps", loss_text(loss), s.step,
                                    share_text(std::abs(change)), stretch));

@@ -48,7 +48,8 @@ Loop::Loop(RunParts const& parts)
     : p_(parts),
       batcher_(parts.data.split("train"), batcher_options(parts.options, parts.trainer.options().length)),
       evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length,
-                 parts.trainer.options().dtype) {
+                 parts.trainer.options().dtype),
+      diagnosis_({.options = parts.options, .config = parts.trainer.options().config}) {
   if (p_.options.stats_every > 0) statistics_.emplace(p_.backend, p_.trainer);
   state_.step_state = p_.trainer.state();  // holds the seed before the first step
   state_.made = p_.made;
@@ -76,6 +77,7 @@ void Loop::resume(RunState const& state) {
   check_metrics_lines(p_.directory.metrics(), state.metrics_bytes);
   log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes);
   log_bytes_ = state.metrics_bytes;
+  diagnosis_.set_history(read_history(p_.directory.metrics()));
   saved_step_ = evaluated_step_ = state.step;
   note("resume", {{"step", state.step}});
   note_changes(state);
@@ -98,6 +100,10 @@ Outcome Loop::run(Watcher& watcher, std::function<bool(int64_t)> const& stop) {
   if (!log_) {
     log_ = std::make_unique<AppendFile>(p_.directory.metrics(), 0);
     log(metrics_header());
+    History history;
+    history.data = facts_of(p_.data);
+    log(to_json(*history.data));
+    diagnosis_.set_history(std::move(history));
   }
   before_ = state_.seconds;
   started_ = now();
@@ -112,7 +118,9 @@ Outcome Loop::run(Watcher& watcher, std::function<bool(int64_t)> const& stop) {
     step(watcher);
     bool const last = state_.step == p_.options.steps;
     bool best = false;
-    if (last || state_.step % p_.options.eval_every == 0) best = evaluate(watcher);
+    bool const evaluates = last || state_.step % p_.options.eval_every == 0;
+    if (evaluates) best = evaluate(watcher);
+    if (evaluates || diagnosis_.due(state_.step)) diagnose(watcher);
     if (last || best || state_.step % p_.options.checkpoint_every == 0) save(watcher);
   }
   return Outcome::finished;
@@ -138,11 +146,13 @@ void Loop::step(Watcher& watcher) {
                           .tokens_per_second = double(batch_.tokens.size()) / (now() - begin),
                           .memory_bytes = peak_memory()};
   log(to_json(report));
+  diagnosis_.add(report);
   watcher.stepped(report);
   if (with_statistics) take_statistics(loss_scale, watcher);
   state_.refused_in_a_row = s.accept ? 0 : state_.refused_in_a_row + 1;
   if (s.accept) return;
   watcher.refused(report, state_.refused_in_a_row);
+  diagnose(watcher);
   check(state_.refused_in_a_row < kMostRefused, Fault::diverged,
         "the loss or the gradient norm was not finite in {} steps in a row, up to step {}: the run has diverged; start "
         "again from an earlier checkpoint or with a lower --lr, a longer --warmup or a smaller --clip",
@@ -152,6 +162,7 @@ void Loop::step(Watcher& watcher) {
 void Loop::take_statistics(double loss_scale, Watcher& watcher) {
   Statistics const statistics = statistics_->take(state_.step, loss_scale);
   log(to_json(statistics));
+  diagnosis_.add(statistics);
   watcher.measured(statistics);
 }
 
@@ -170,6 +181,7 @@ bool Loop::evaluate(Watcher& watcher) {
   report.seconds = seconds();
   evaluated_step_ = state_.step;
   log(to_json(report));
+  diagnosis_.add(report);
   watcher.evaluated(report);
   return report.best;
 }
@@ -188,6 +200,13 @@ double Loop::loss_of(std::string const& name, double* bits_per_byte) {
   });
   if (bits_per_byte && bytes > 0) *bits_per_byte = result.bits_per_byte(bytes);
   return result.loss();
+}
+
+void Loop::diagnose(Watcher& watcher) {
+  auto const finding = diagnosis_.changed();
+  if (!finding) return;
+  log(to_json(*finding));
+  watcher.diagnosed(*finding);
 }
 
 void Loop::save(Watcher& watcher) {

@@ -8,6 +8,7 @@
 #include "data/windows.h"
 #include "model/evaluate.h"
 #include "train/checkpoint.h"
+#include "train/live_diagnosis.h"
 #include "train/memory.h"
 #include "train/metrics.h"
 #include "train/options.h"
@@ -21,6 +22,7 @@ class Watcher {
   virtual void stepped(StepReport const&) {}
   virtual void evaluated(EvalReport const&) {}
   virtual void measured(Statistics const&) {}
+  virtual void diagnosed(Finding const&) {}  // the state has changed
   virtual void saved(int64_t /*step*/, Path const&) {}
   virtual void refused(StepReport const&, int64_t /*in_a_row*/) {}
 };
@@ -63,6 +65,7 @@ class Loop {
   void take_statistics(double loss_scale, Watcher&);
   bool evaluate(Watcher&);  // true where it is the best so far
   double loss_of(std::string const& split, double* bits_per_byte);
+  void diagnose(Watcher&);
   void save(Watcher&);
   void log(Json const&);
   double seconds() const;
@@ -75,6 +78,7 @@ class Loop {
   std::unique_ptr<AppendFile> log_;
   uint64_t log_bytes_ = 0;
   RunState state_;
+  LiveDiagnosis diagnosis_;
   int64_t saved_step_ = -1, evaluated_step_ = -1;
   double started_ = 0, before_ = 0;  // clock at run(), seconds of earlier calls
 };

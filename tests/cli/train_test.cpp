@@ -72,7 +72,7 @@ TEST_F(Train, LearnsLogsAndKeepsBestAndNewest) {
   Ended const ended = run(command("run"));
   ASSERT_EQ(ended.code, 0) << ended.err;
   EXPECT_NE(ended.out.find("val "), std::string::npos) << "a curve is drawn: " << ended.out;
-  EXPECT_EQ(log_of(folder / "run").size(), 73u) << "the format, 60 steps, 4 evaluations, 8 statistics";
+  EXPECT_EQ(log_of(folder / "run").size(), 74u) << "the format, the data, 60 steps, 4 evaluations, 8 statistics";
   std::vector<double> losses;
   std::istringstream in(read_file(folder / "run" / "metrics.jsonl"));
   for (std::string line; std::getline(in, line);)

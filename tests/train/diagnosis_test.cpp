@@ -121,10 +121,10 @@ TEST(Diagnosis, ALossThatStaysAtLnVIsNotLearning) {
     char const* cause;
     double loss, rate, first;
   };
-  for (Row const& row : {Row{"rate", 4.17, 1e-9, 4.17},
-                         {"data", 4.17, 1e-3, 4.17},
-                         {"data", 3.3, 1e-3, 4.17},
-                         {"initial weights", 4.2, 1e-3, 9}}) {
+  for (Row const& row : {Row{"because of the rate", 4.17, 1e-9, 4.17},
+                         {"because of the data", 4.17, 1e-3, 4.17},
+                         {"because of the data", 3.3, 1e-3, 4.17},
+                         {"because of the initial weights", 4.2, 1e-3, 9}}) {
     Drawn run = drawn([&](double x) { return x < 1 ? row.first : row.loss; }, {}, 250);
     for (StepReport& s : run.history.steps) s.rate = row.rate;
     Finding const found = main_of(run);
