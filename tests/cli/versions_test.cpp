@@ -50,7 +50,7 @@ TEST_F(Versions, OfARunThatAreNewerAreRefused) {
   expect_refused(checkpoint() / "state.json", R"("version": 1)", R"("version": 2)", resume);
   expect_refused(checkpoint() / "manifest.json", R"("version": 1)", R"("version": 2)", resume);
   expect_refused(*folder / "run" / "config.toml", "version = 1", "version = 2", resume);
-  expect_refused(*folder / "run" / "metrics.jsonl", R"("version":2)", R"("version":3)", resume);
+  expect_refused(*folder / "run" / "metrics.jsonl", R"("version":2)", R"("version":3)", resume, "3", "2");
   expect_refused(*folder / "run" / "best.json", R"("version": 1)", R"("version": 2)",
                  {"generate", at("run"), "--prompt", "a", "--max-new-tokens", "1"});
   EXPECT_TRUE(std::filesystem::exists(checkpoint())) << "a newer checkpoint is not set aside";
