@@ -28,11 +28,12 @@ Arguments with_resume_value(Arguments arguments) {
 
 int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcome, train::MemoryPlan const& memory) {
   train::RunState const& state = loop.state();
-  bool const finished = outcome == train::Outcome::finished;
+  bool const finished = outcome != train::Outcome::stopped, early = outcome == train::Outcome::out_of_patience;
   if (c.json) {
     Json json = {{"run", c.out},
                  {"step", state.step},
                  {"finished", finished},
+                 {"stopped_early", early},
                  {"loss", state.step_state.loss},
                  {"seconds", state.seconds},
                  {"memory", {{"planned", memory.total()}, {"peak", int64_t(train::peak_memory())}}}};
@@ -45,6 +46,15 @@ int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcom
   }
   std::string const best =
       state.best ? fmt::format("; best {:.4f} at step {}", state.best->val, state.best->step) : std::string();
+  if (early) {
+    std::string const checkpoint =
+        state.best ? ", " + (Path(c.out) / fmt::format("checkpoints/step-{:08}", state.best->step)).string() : "";
+    say(fmt::format(
+        "stopped early after step {} of {}, {} evaluations without improvement{}{}; next: folio generate {} "
+        "--prompt TEXT",
+        state.step, c.run.steps, state.patience.waited, best, checkpoint, shell_quoted(c.out)));
+    return 0;
+  }
   if (finished) {
     say(fmt::format("finished: {} steps in {}{}; next: folio generate {} --prompt TEXT", state.step,
                     format_duration(state.seconds), best, shell_quoted(c.out)));
@@ -117,8 +127,9 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   }
 
   unfinished.keep();
-  train::Outcome const outcome =
-      loop.run(screen, [&](int64_t steps) { return signalled() || (c.stop_after > 0 && steps >= c.stop_after); });
+  train::Outcome const outcome = loop.run(screen, [&](int64_t steps) -> char const* {
+    return signalled() ? "signal" : c.stop_after > 0 && steps >= c.stop_after ? "stop-after" : nullptr;
+  });
   screen.finish();
   return report(c, loop, outcome, memory);
 }

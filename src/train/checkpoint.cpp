@@ -63,6 +63,7 @@ Json to_json(RunState const& s) {
                {"step", s.step},
                {"step_state", to_json(s.step_state)},
                {"data", {{"epoch", s.data.epoch}, {"position", s.data.position}, {"fingerprint", s.data_fingerprint}}},
+               {"patience", {{"to_beat", bits_of(s.patience.to_beat)}, {"waited", s.patience.waited}}},
                {"refused_in_a_row", s.refused_in_a_row},
                {"metrics_bytes", s.metrics_bytes},
                {"seconds", bits_of(s.seconds)},
@@ -104,6 +105,9 @@ RunState run_state_from(Json const& json, std::string const& name) {
       s.active->layers.push_back(digits.get<std::string>());
     }
   }
+  if (json.contains("patience"))  // an older folio had none
+    s.patience = {.to_beat = from_bits(get_string(object("patience"), "to_beat", name), name),
+                  .waited = get_integer(json["patience"], "waited", name)};
   s.refused_in_a_row = get_integer(json, "refused_in_a_row", name);
   s.metrics_bytes = static_cast<uint64_t>(get_integer(json, "metrics_bytes", name));
   s.seconds = from_bits(get_string(json, "seconds", name), name);

@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "data/batcher.h"
 #include "model/checkpoint.h"
+#include "train/early_stopping.h"
 #include "train/run_directory.h"
 #include "train/statistics.h"
 #include "train/trainer.h"
@@ -21,6 +22,7 @@ struct RunState {
   data::Batcher::State data;
   std::string data_fingerprint;  // of what the run reads
   std::optional<Best> best;
+  Patience patience;
   int64_t refused_in_a_row = 0;
   std::optional<ActiveUnits> active;           // none where no statistics are taken
   std::map<std::string, std::string> options;  // of those that may change when the run is resumed

@@ -96,7 +96,7 @@ void Loop::note_changes(RunState const& before) {
   if (!changes.empty()) note("change", changes);
 }
 
-Outcome Loop::run(Watcher& watcher, std::function<bool(int64_t)> const& stop) {
+Outcome Loop::run(Watcher& watcher, std::function<char const*(int64_t)> const& stop) {
   if (!log_) {
     log_ = std::make_unique<AppendFile>(p_.directory.metrics(), 0);
     log(metrics_header());
@@ -110,11 +110,9 @@ Outcome Loop::run(Watcher& watcher, std::function<bool(int64_t)> const& stop) {
   int64_t const first = state_.step;
   if (state_.step == 0 && evaluated_step_ < 0) evaluate(watcher);
   while (state_.step < p_.options.steps) {
-    if (stop(state_.step - first)) {
-      note("stop", {{"step", state_.step}});
-      if (saved_step_ != state_.step) save(watcher);
-      return Outcome::stopped;
-    }
+    if (p_.options.patience > 0 && state_.patience.waited >= p_.options.patience)
+      return end_early(Outcome::out_of_patience, "patience", watcher);
+    if (char const* const why = stop(state_.step - first)) return end_early(Outcome::stopped, why, watcher);
     step(watcher);
     bool const last = state_.step == p_.options.steps;
     bool best = false;
@@ -124,6 +122,12 @@ Outcome Loop::run(Watcher& watcher, std::function<bool(int64_t)> const& stop) {
     if (last || best || state_.step % p_.options.checkpoint_every == 0) save(watcher);
   }
   return Outcome::finished;
+}
+
+Outcome Loop::end_early(Outcome outcome, char const* why, Watcher& watcher) {
+  note("stop", {{"step", state_.step}, {"why", why}});
+  if (saved_step_ != state_.step) save(watcher);
+  return outcome;
 }
 
 void Loop::step(Watcher& watcher) {
@@ -178,6 +182,7 @@ bool Loop::evaluate(Watcher& watcher) {
   // Step 0 has no checkpoint, so it is never the best.
   report.best = state_.step > 0 && std::isfinite(judged) && (!state_.best || judged < state_.best->val);
   if (report.best) state_.best = Best{state_.step, judged};
+  take_in(state_.patience, judged, p_.options.min_improvement);
   report.seconds = seconds();
   evaluated_step_ = state_.step;
   log(to_json(report));

@@ -39,7 +39,7 @@ struct RunParts {  // all outlive the loop
   std::map<std::string, std::string> made;   // what equal bits depend on
 };
 
-enum class Outcome { finished, stopped };
+enum class Outcome { finished, out_of_patience, stopped };
 
 class Loop {
  public:
@@ -47,9 +47,10 @@ class Loop {
   /// Continues from the state that load_checkpoint gave: drops what was logged after it.
   void resume(RunState const&);
 
-  /// Runs until the last step, or until `stop` says so between two steps (a checkpoint is saved then). `stop` gets the
-  /// number of steps of this call. Throws Fault::diverged after kMostRefused refused steps in a row.
-  Outcome run(Watcher&, std::function<bool(int64_t)> const& stop);
+  /// Runs until the last step, until patience is at its end, or until `stop` gives between two steps a reason to (for
+  /// the log; null: none); a checkpoint is saved then. `stop` gets the number of steps of this call. Throws
+  /// Fault::diverged after kMostRefused refused steps in a row.
+  Outcome run(Watcher&, std::function<char const*(int64_t)> const& stop);
 
   RunState const& state() const { return state_; }
   std::vector<MemoryRole> memory() const;  // held beside the trainer's
@@ -61,6 +62,7 @@ class Loop {
 
  private:
   void note_changes(RunState const& before);
+  Outcome end_early(Outcome, char const* why, Watcher&);
   void step(Watcher&);
   void take_statistics(double loss_scale, Watcher&);
   bool evaluate(Watcher&);  // true where it is the best so far

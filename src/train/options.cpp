@@ -48,6 +48,21 @@ Fields fields(RunOptions& o) {
        "tensors with a share of the rate and a decay of their own; repeated: a later one overrides; --show-groups",
        {.form = "GLOB: rate X, decay Y"},
        "Optimizer"},
+      {"label-smoothing",
+       &o.label_smoothing,
+       "share of the target that is spread over the vocabulary; losses are reported without",
+       {.min = 0, .max = 1, .below_max = true},
+       "Regularisation"},
+      {"patience",
+       &o.patience,
+       "end after so many evaluations in a row that improve nothing; 0: never",
+       {.min = 0},
+       "Early stopping"},
+      {"min-improvement",
+       &o.min_improvement,
+       "what an evaluation must be below the last that improved, nats a token",
+       {.min = 0},
+       "Early stopping"},
       {"eval-every", &o.eval_every, "steps between evaluations; also after the last", {.min = 1}, "Intervals"},
       {"eval-batches", &o.eval_batches, "batches of each evaluation, always the same; or all", {}, "Intervals"},
       {"stats-every",
@@ -77,7 +92,8 @@ Fields fields(RunOptions& o) {
 }
 
 bool may_change(Field const& field) {
-  return field.group == "Learning rate" || field.group == "Intervals" || field.group == "Machine";
+  return field.group == "Learning rate" || field.group == "Early stopping" || field.group == "Intervals" ||
+         field.group == "Machine";
 }
 
 std::map<std::string, std::string> changeable(RunOptions const& o) {
@@ -168,7 +184,7 @@ TrainerOptions trainer_options(RunOptions const& o, model::Config const& config,
           .optimizer = optimizer_of(o),
           .groups = groups_of(o),
           .decide = {.clip = o.clip},
-          .classifier = {}};
+          .classifier = {.label_smoothing = o.label_smoothing}};
 }
 
 }  // namespace folio::train

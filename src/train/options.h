@@ -1,5 +1,6 @@
 // What a run is told, beside its model and its data. The fields are in the groups that the command line shows; the
-// groups "Learning rate", "Intervals" and "Machine" may change when a run is resumed, the others are the run's own.
+// groups "Learning rate", "Early stopping", "Intervals" and "Machine" may change when a run is resumed, the others are
+// the run's own.
 #pragma once
 
 #include <map>
@@ -24,6 +25,9 @@ struct RunOptions {
   double momentum = 0.9;  // of sgd
   bool nesterov = false;
   std::vector<std::string> groups;  // train/groups.h
+  double label_smoothing = 0;
+  int64_t patience = 0;  // evaluations; 0: never stop early
+  double min_improvement = 0;
   int64_t eval_every = 250;
   std::string eval_batches = "20";  // or "all"
   int64_t stats_every = 100;        // 0: never
