@@ -95,11 +95,11 @@ namespace {
 // In this order findings are named: a cause before what follows from it.
 constexpr std::array<rules::Rule, 8> kRules = {rules::not_finite,
                                                rules::exploding_or_vanishing,
+                                               rules::overfitting,
                                                rules::repeating_data,
                                                rules::rate_too_high,
                                                rules::not_learning_or_rate_too_low,
                                                rules::quiet_layer,
-                                               rules::overfitting,
                                                rules::plateau};
 
 // One curve of the loss is explained once.

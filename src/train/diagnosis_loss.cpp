@@ -103,7 +103,9 @@ std::optional<Finding> rate_too_high(Seen const& s) {
 
 namespace {
 
-constexpr double kCertain = 1.5;  // times that: when a loss that does not fall is more than a slow beginning
+constexpr double kCertain = 1.25;      // times that: when a loss that does not fall is more than a slow beginning
+constexpr double kLowRate = 0.1;       // of the usual one: above, a loss that hardly falls has another cause
+constexpr double kHardlyFalls = 0.01;  // of the loss, from half of the steps so far on
 constexpr double kUsualShare = 0.15,
                  kUsualLater = 0.25;  // of ln V: what healthy runs have removed at least by then, and
 constexpr int64_t kLater = 300;       // after so many steps
@@ -139,7 +141,7 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
     f.evidence.push_back(
         fmt::format("the first loss was {}: weights that begin as GPT-2's do give ln V", loss_text(s.first_loss)));
     f.advice = "Begin with fresh weights (without --from), or look for the tensor that is off with folio inspect.";
-  } else if (s.peak_rate < usual / 30) {
+  } else if (s.peak_rate < kLowRate * usual) {
     f.grade = "because of the rate";
     f.evidence.push_back(fmt::format("the highest rate so far is {}; models of {} channels usually learn with {}",
                                      rate_text(s.peak_rate), s.facts.config.channels, rate_text(usual)));
@@ -171,13 +173,15 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
       points.emplace_back(double(r.step), r.loss);
   Trend const trend = trend_of(points);
   double const span = points.back().first - points.front().first;
-  bool const falls = falls_surely(trend, now, span) || evaluations_fall(s, now);
+  bool const low_rate = s.peak_rate < kLowRate * usual_rate(s.facts.config);
+  bool const falls =
+      low_rate ? falls_surely(trend, now, span) || evaluations_fall(s, now) : -trend.slope * span > kHardlyFalls * now;
   if (!falls)
     return double(s.step) < kCertain * double(judged_from(s)) ? std::nullopt
                                                               : std::optional(nothing_learnt(s, now, frequencies));
   if (removed >= usual_by_now || s.first_loss > 1.1 * s.uniform) return {};
+  if (!low_rate) return {};
   double const usual = usual_rate(s.facts.config);
-  if (s.peak_rate > usual) return {};
   Finding f{.state = State::rate_too_low, .since = 0};
   f.evidence.push_back(fmt::format("{} of ln V = {} removed after {} steps; usual are {} by then",
                                    share_text(std::max(0.0, removed)), loss_text(s.uniform), s.step,
