@@ -11,8 +11,9 @@
 namespace folio::report {
 namespace {
 
-constexpr size_t kColumns = 56;       // of text at 390 px
-constexpr size_t kTitleColumns = 38;  // of the title
+constexpr size_t kColumns = 56;       // of a table at 390 px
+constexpr size_t kTextColumns = 62;   // of text
+constexpr size_t kTitleColumns = 42;  // of the title
 constexpr int kTableRow = 21, kTextLine = 17;
 
 // Margins are in per cent; the classes are the sheet's and those of bars and grids (report/bars.h).
@@ -22,6 +23,14 @@ constexpr char const* kFileSheet =
     "fill:var(--ink); }\n"
     "svg text.caption { font-weight:600; fill:var(--ink); }\n"
     "rect.bar { fill:var(--axis); } rect.bar.strong { fill:var(--a); }\n"
+    "rect.h0 { fill:#f6f2e6; } rect.h1 { fill:#e6e6cf; } rect.h2 { fill:#c9dcc4; } rect.h3 { "
+    "fill:#a2cbbd; } rect.h4 { fill:#75b3b4; } rect.h5 { fill:#4b96a8; } rect.h6 { fill:#2f7796; } "
+    "rect.h7 { fill:#23567d; } rect.h8 { fill:#1a3358; }"
+    "\n@media screen and (prefers-color-scheme:dark) {\n"
+    "rect.h0 { fill:#1e1d1d; } rect.h1 { fill:#1d2c3f; } rect.h2 { fill:#1e4058; } rect.h3 { "
+    "fill:#24586f; } rect.h4 { fill:#337284; } rect.h5 { fill:#4f8e97; } rect.h6 { fill:#7aaaa8; } "
+    "rect.h7 { fill:#b0c8ba; } rect.h8 { fill:#eeead0; }"
+    " }\n"
     "@media screen and (max-width:640px) { svg text.title { font-size:17px; } }\n";
 
 std::string percent(double share) { return fmt::format("{:.2f}%", 100 * share); }
@@ -63,9 +72,9 @@ struct Writer {  // from top to bottom
       for (size_t c = 0; c < cells.size(); ++c) {
         if (c > 0) right += widths[c];
         out += fmt::format("<text class=\"{}{}\" x=\"{}\" y=\"{}\">{}</text>", c > 0 ? "e " : "",
-                           head     ? std::string("head")
-                           : c == 0 ? "key " + key
-                                    : "cell",
+                           head                     ? std::string("head")
+                           : c == 0 && !key.empty() ? "key " + key
+                                                    : "cell",
                            percent(c == 0 ? 0 : right), y, escape_html(cells[c]));
       }
       out += fmt::format("<line class=\"{}\" x2=\"100%\" y1=\"{}\" y2=\"{}\"/>\n", head ? "axisline" : "gridline",
@@ -103,15 +112,16 @@ std::string svg_file(SvgFile const& f) {
   Writer w{.y = 8};
   w.paragraph(f.title, "title", kTitleColumns, 23);
   w.y += 4;
-  w.paragraph(f.subtitle, "", kColumns, kTextLine);
+  w.paragraph(f.subtitle, "", kTextColumns, kTextLine);
   w.y += 4;
   for (Panel const& p : f.panels) w.panel(p);
   for (SvgTable const& t : f.tables) w.table(t);
   w.y += 6;
   for (std::string const& note : f.notes) {
-    w.paragraph(note, "note", kColumns, kTextLine);
+    w.paragraph(note, "note", kTextColumns, kTextLine);
     w.y += 5;
   }
+  for (std::string const& line : f.foot) w.paragraph(line, "", kTextColumns, kTextLine);
   return fmt::format(
              "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100%\" height=\"{}\" role=\"img\" "
              "aria-labelledby=\"t d\">\n"

@@ -31,6 +31,7 @@ struct SvgFile {
   std::vector<Panel> panels;
   std::vector<SvgTable> tables = {};
   std::vector<std::string> notes = {};  // a paragraph each
+  std::vector<std::string> foot = {};   // what is less read, behind them
 };
 
 std::string svg_file(SvgFile const&);
