@@ -23,6 +23,7 @@ std::vector<Verb> const& verbs() {
       {"train", "train a GPT-2 on a text or prepared data", train, true},
       {"schedule", "draw and tabulate the learning rate of a run, before it is trained", schedule},
       {"sweep", "train many runs that differ in what a file says, and rank them", sweep},
+      {"learn", "small worked examples of how a GPT-2 learns", learn, true},
       {"generate", "text from a model", generate, true},
       {"tokenize", "turn text into token ids", tokenize},
       {"detokenize", "turn token ids into text", detokenize},

@@ -11,6 +11,7 @@ int tokenizer(Arguments const&);
 int train(Arguments const&);
 int schedule(Arguments const&);
 int sweep(Arguments const&);
+int learn(Arguments const&);
 int generate(Arguments const&);
 int prepare(Arguments const&);
 int eval(Arguments const&);
