@@ -4,11 +4,13 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/inspect_data.h"
+#include "cli/inspect_gradients.h"
 #include "cli/kind.h"
 #include "cli/resolve_model.h"
 #include "cli/verbs.h"
 #include "core/json.h"
 #include "core/progress.h"
+#include "data/dataset.h"
 #include "model/checkpoint.h"
 #include "model/sizes.h"
 #include "model/statistics.h"
@@ -196,6 +198,12 @@ std::string flag_among(Arguments const& arguments, Fields const& fields) {
   return "";
 }
 
+// The shape that the flags describe, with the vocabulary of the data where there are some.
+model::Config shape_beside(model::ModelOptions const& shape, std::string const& data) {
+  if (data.empty()) return shape.config();
+  return shape.config(data::Dataset(data, shape.vocab > 0 ? std::optional(shape.vocab) : std::nullopt).vocab());
+}
+
 }  // namespace
 
 int inspect(Arguments const& arguments) {
@@ -205,6 +213,7 @@ int inspect(Arguments const& arguments) {
   int64_t window = 64;
   Fields const data_fields = {
       {"window", &window, "of data: ids in a window that is looked for elsewhere", {.min = 1, .max = 65536}, "Data"}};
+  GradientOptions gradients;
   Spec const spec{
       .name = "inspect",
       .summary = "what is in a model or in prepared data",
@@ -212,25 +221,33 @@ int inspect(Arguments const& arguments) {
           "MODEL is a model directory, a run (its best, else newest checkpoint) or a checkpoint. Of each "
           "tensor: mean, deviation, least and largest value. Without a MODEL the flags describe a shape. Of "
           "DATA: tokens, ids used, the most frequent, "
-          "how much is repeated, how much of val stands in train, and a sample.",
+          "how much is repeated, how much of val stands in train, and a sample. With --gradients a batch goes "
+          "through the model and back: the norm of each tensor's gradient, whether clipping would act, and "
+          "whether a new model's weights are what they should be.",
       .example =
           "folio inspect runs/first\nfolio inspect data/mine\nfolio inspect --size 124M\nfolio inspect --size "
-          "124M --layers 6 --context 256",
+          "124M --layers 6 --context 256\nfolio inspect --size baby --gradients",
       .positionals = {{"MODEL|DATA", &models, "a model directory, a run or a checkpoint; or what folio prepare wrote",
                        0, 1}},
-      .fields = joined({shape.fields(), data_fields, {{"json", &json, "print one JSON object", {}, "Output"}}})};
+      .fields = joined(
+          {shape.fields(), data_fields, gradients.fields(), {{"json", &json, "print one JSON object", {}, "Output"}}})};
   if (!parse(spec, arguments, &given)) return 0;
+  std::string const of_gradients = flag_among(arguments, gradients.fields());
+  check(of_gradients.empty() || gradients.gradients, Fault::value,
+        "{} is of --gradients: give that too, or leave the flag away", of_gradients);
   if (models.empty()) {
     check(!given.empty() && given != std::vector<std::string>{"json"}, Fault::usage,
           "what to inspect? Give a MODEL or DATA, or a shape: folio inspect --size 124M");
-    show(shape.config(), nullptr, json);
+    if (gradients.gradients) inspect_gradients(shape_beside(shape, gradients.data), nullptr, {}, gradients, json);
+    else show(shape.config(), nullptr, json);
     return 0;
   }
   Kind const kind = what_is(models[0]);
   std::string const of_models = flag_among(arguments, shape.fields()), of_data = flag_among(arguments, data_fields);
   if (kind == Kind::data || kind == Kind::ids_folder || kind == Kind::shard || kind == Kind::ids) {
-    check(of_models.empty(), Fault::value, "{} is of models, and {} is {}: leave the flag away", of_models, models[0],
-          words_for(kind).noun);
+    for (std::string const& flag : {of_models, of_gradients})
+      check(flag.empty(), Fault::value, "{} is of models, and {} is {}: leave the flag away", flag, models[0],
+            words_for(kind).noun);
     inspect_data(models[0], window, json);
     return 0;
   }
@@ -238,7 +255,9 @@ int inspect(Arguments const& arguments) {
         of_models, models[0]);
   check(of_data.empty(), Fault::value, "{} is of data, and {} is a model: leave the flag away", of_data, models[0]);
   model::ModelDirectory const directory(verified_model(models[0]));
-  show(directory.config(), &directory, json);
+  if (gradients.gradients)
+    inspect_gradients(directory.config(), &directory, kind == Kind::run ? Path(models[0]) : Path(), gradients, json);
+  else show(directory.config(), &directory, json);
   return 0;
 }
 
