@@ -42,6 +42,7 @@ Fields fields(BenchOptions& o) {
       {"max-new-tokens", &o.new_tokens, "decode: tokens to write", {.min = 2}, shape},
       {"dropout", &o.dropout, "train: at all four sites", {.min = 0, .max = 1, .below_max = true}, shape},
       {"profile", &o.profile, "train: one more step, op by op: the share and the time of each", {}, shape},
+      {"statistics", &o.statistics, "train: what statistics add to a step, in turn with steps without them", {}, shape},
       {"repeat", &o.repeat, "counted repetitions, after one that is not; medians are shown", {.min = 1}, shape},
   };
   return joined({own, o.backend.fields(true)});

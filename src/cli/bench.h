@@ -23,7 +23,8 @@ struct BenchOptions {
   int64_t batch = 4, prompt = 128, new_tokens = 64;
   int64_t repeat = 5;  // counted repetitions, after one that is not
   double dropout = 0;
-  bool profile = false;  // of a training step, by op
+  bool profile = false;     // of a training step, by op
+  bool statistics = false;  // of a training step, what they add
   BackendChoice backend;
 };
 

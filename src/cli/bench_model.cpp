@@ -1,6 +1,7 @@
 // The workloads of a whole model: a training step, and decoding.
 #include <algorithm>
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "cli/bench.h"
 #include "cli/op_times.h"
@@ -8,6 +9,7 @@
 #include "generate/engine.h"
 #include "model/sizes.h"
 #include "train/options.h"
+#include "train/statistics.h"
 
 namespace folio::cli {
 namespace {
@@ -39,6 +41,29 @@ std::vector<int32_t> spread_ids(int64_t n, int64_t vocab) {
   std::vector<int32_t> ids(static_cast<size_t>(n));
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = int32_t(int64_t(i) * 7919 % vocab);
   return ids;
+}
+
+// Steps without anyone watching, with active units noted, and with all statistics taken, in turn.
+std::vector<BenchRow> cost_of_statistics(Backend& backend, train::Trainer& trainer, data::HostBatch const& batch,
+                                         int64_t repeat) {
+  train::StatisticsTaker taker(backend, trainer);
+  std::vector<double> plain, noted, taken;
+  for (int64_t i = -1; i < repeat; ++i)
+    for (auto* const times : {&plain, &noted, &taken}) {
+      trainer.watch(times == &plain ? nullptr : &taker);
+      double const begin = now();
+      if (times == &taken) taker.ask();
+      trainer.step(batch, 6e-4);
+      (void)trainer.state();
+      if (times == &taken) (void)to_json(taker.take(i + 2, 1));
+      if (i >= 0) times->push_back(now() - begin);
+    }
+  double const p = median(plain), n = median(noted), t = median(taken);
+  auto const row = [&](char const* name, double seconds) {
+    return BenchRow{.name = name, .value = 100 * (seconds - p) / p, .unit = "% of a step", .seconds = seconds - p};
+  };
+  return {row("active units, each step", n), row("statistics, a step that takes them", t),
+          row("statistics every 10 steps", (9 * n + t) / 10), row("statistics every 100 steps", (99 * n + t) / 100)};
 }
 
 }  // namespace
@@ -76,6 +101,7 @@ std::vector<BenchRow> bench_train(BenchOptions const& o) {
   double const flop = double(rows) * (6 * matrices + 12 * double(c.layers) * double(c.channels) * double(c.context));
   std::vector<BenchRow> out = {{"train " + describe(o, c), double(rows) / seconds, "tok/s", seconds},
                                {"train " + describe(o, c) + ", 6N + 12LCT", flop / seconds / 1e9, "GFLOP/s", seconds}};
+  if (o.statistics) std::ranges::copy(cost_of_statistics(*backend, trainer, batch, o.repeat), std::back_inserter(out));
   if (o.profile) {
     OpTimes times(*backend, trainer.acts().losses);
     times.begin();

@@ -59,11 +59,9 @@ std::vector<std::string> prompts_of(Command const& c) {
 class Session {
  public:
   Session(Command const& c, size_t texts) : c_(c), model_(c.positionals[0], c.backend), tokenizer_(model_.tokenizer()) {
-    std::vector<std::string_view> bytes;
-    int64_t const V = std::min(tokenizer_.vocab(), model_.config().vocab);
-    for (int64_t id = 0; id < V; ++id) bytes.push_back(tokenizer_.token(int32_t(id)));
     engine_ = std::make_unique<generate::Engine>(
-        model_.backend(), model_.weights(), std::move(bytes), int32_t(tokenizer_.end_of_text().value_or(-1)),
+        model_.backend(), model_.weights(), token_bytes(tokenizer_, model_.config().vocab),
+        int32_t(tokenizer_.end_of_text().value_or(-1)),
         generate::EngineOptions{.sequences = std::min<int64_t>(kAtOnce, int64_t(texts))});
   }
 

@@ -1,5 +1,7 @@
 #include "cli/loaded_model.h"
 
+#include <algorithm>
+
 #include "cli/resolve_model.h"
 
 namespace folio::cli {
@@ -16,6 +18,12 @@ text::Tokenizer const& LoadedModel::tokenizer() const {
         "{} has no tokenizer beside the model: put tokenizer.json, or vocab.json and merges.txt, into it",
         directory_.path().string());
   return *tokenizer_;
+}
+
+std::vector<std::string_view> token_bytes(text::Tokenizer const& tokenizer, int64_t vocab) {
+  std::vector<std::string_view> bytes;
+  for (int64_t id = 0; id < std::min(tokenizer.vocab(), vocab); ++id) bytes.push_back(tokenizer.token(int32_t(id)));
+  return bytes;
 }
 
 }  // namespace folio::cli

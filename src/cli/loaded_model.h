@@ -28,4 +28,7 @@ class LoadedModel {
   std::unique_ptr<text::Tokenizer> tokenizer_;
 };
 
+/// The bytes of each token of a model with this vocabulary, for generate::Engine; they lie in the tokenizer.
+std::vector<std::string_view> token_bytes(text::Tokenizer const&, int64_t vocab);
+
 }  // namespace folio::cli

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/signals.h"
+#include "cli/train_sampler.h"
 #include "cli/train_screen.h"
 #include "cli/train_setup.h"
 #include "cli/verbs.h"
@@ -10,6 +11,7 @@
 #include "data/prepare.h"
 #include "text/tokenizer.h"
 #include "train/loop.h"
+#include "train/tensorboard.h"
 
 namespace folio::cli {
 namespace {
@@ -94,8 +96,9 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   model::ModelInfo info{.config = config, .tokenizer = data.tokenizer_name()};
   std::vector<Attachment> attachments;
   std::vector<int32_t> byte_lengths;
+  std::unique_ptr<text::Tokenizer> tokenizer;
   if (data.tokenizer_directory()) {
-    auto const tokenizer = text::load_tokenizer(data.tokenizer_directory()->string());
+    tokenizer = text::load_tokenizer(data.tokenizer_directory()->string());
     attachments = tokenizer->files();
     byte_lengths = data::byte_lengths(*tokenizer);
     if (tokenizer->end_of_text()) info.end_of_text = *tokenizer->end_of_text();
@@ -110,9 +113,21 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   options.initialise = !opened.resumes && (!from || from->config().context < config.context);
   train::Trainer trainer(*backend, options);
   auto const made = what_bits_depend_on(c.backend);
-  train::Loop loop({*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made});
+  std::optional<TrainSampler> sampler;
+  if (c.run.sample_every > 0) {
+    check(
+        tokenizer != nullptr, Fault::value,
+        "--sample-every {}: the data bring no tokenizer to read a prompt with; leave the flag away, or prepare a text",
+        c.run.sample_every);
+    sampler.emplace(*backend, trainer.weights(), *tokenizer, c.run);
+  }
+  train::RunParts parts{*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made};
+  if (sampler) parts.write = [&] { return sampler->write(); };
+  train::Loop loop(parts);
   TrainScreen screen(c.run.steps);
-  train::MemoryPlan const memory = train::memory_plan(*backend, trainer, loop.memory(), memory_before);
+  std::vector<train::MemoryRole> besides = loop.memory();
+  if (sampler) besides.push_back(sampler->memory());
+  train::MemoryPlan const memory = train::memory_plan(*backend, trainer, besides, memory_before);
   say(opening_lines(config, c.run, c.backend.description(), loop.tokens_in_epoch(), memory));
   if (opened.resumes) {
     loop.resume(train::load_newest(opened.directory, *backend, trainer));
@@ -127,7 +142,11 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   }
 
   unfinished.keep();
-  train::Outcome const outcome = loop.run(screen, [&](int64_t steps) -> char const* {
+  std::vector<train::Watcher*> watching = {&screen};
+  std::optional<train::TensorBoard> board;
+  if (c.run.tensorboard) watching.push_back(&board.emplace(Path(c.out) / "tensorboard", loop.state().step + 1));
+  train::Watchers watchers(watching);
+  train::Outcome const outcome = loop.run(watchers, [&](int64_t steps) -> char const* {
     return signalled() ? "signal" : c.stop_after > 0 && steps >= c.stop_after ? "stop-after" : nullptr;
   });
   screen.finish();

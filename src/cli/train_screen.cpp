@@ -8,6 +8,7 @@
 #include "cli/verb.h"
 #include "core/log.h"
 #include "report/table.h"
+#include "text/visible.h"
 #include "train/history.h"
 
 namespace folio::cli {
@@ -115,6 +116,18 @@ void TrainScreen::diagnosed(train::Finding const& f) {
   if (!f.flags.empty()) text += "\n    next time: " + f.flags;
   else if (f.state != train::State::healthy) text += "\n    " + f.advice;
   say(kLevels[static_cast<int>(severity_of(f))], text);
+}
+
+void TrainScreen::sampled(train::Sample const& s) {  // its beginning
+  constexpr size_t kMost = 200;
+  std::string text = s.prompt + s.text;
+  size_t cut = std::min(text.size(), kMost);
+  while (cut > 0 && cut < text.size() && (uint8_t(text[cut]) & 0xc0) == 0x80) --cut;  // no half of a character
+  bool const whole = cut == text.size();
+  text.resize(cut);
+  std::string lines = wrapped(text::escape(text) + (whole ? "" : " …"), 2);
+  lines.pop_back();  // say() ends the line
+  say(fmt::format("step {}, a sample:\n{}", s.step, lines));
 }
 
 void TrainScreen::saved(int64_t step, Path const& path) {

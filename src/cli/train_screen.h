@@ -20,6 +20,7 @@ class TrainScreen : public train::Watcher {
   void stepped(train::StepReport const&) override;
   void evaluated(train::EvalReport const&) override;
   void diagnosed(train::Finding const&) override;
+  void sampled(train::Sample const&) override;
   void saved(int64_t step, Path const&) override;
   void refused(train::StepReport const&, int64_t in_a_row) override;
   void finish() { progress_.finish(); }

@@ -88,13 +88,15 @@ class FolderWriter {
   int held_ = -1;  // the temporary, locked
 };
 
-/// A file that grows line by line (metrics.jsonl). Opening with `keep` cuts it to that many bytes first.
+/// A file that grows line by line (metrics.jsonl), or by whole records. Opening with `keep` cuts it to that many bytes
+/// first.
 class AppendFile {
  public:
   explicit AppendFile(Path const&, uint64_t keep = UINT64_MAX);
   ~AppendFile();
   AppendFile(AppendFile const&) = delete;
   void write_line(std::string_view line);  // one write call with its newline: a reader never sees half a line
+  void write(std::string_view record);     // as it is, in one call
   void sync();
 
  private:

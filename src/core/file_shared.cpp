@@ -72,11 +72,12 @@ AppendFile::~AppendFile() { ::close(file_); }
 
 void AppendFile::write_line(std::string_view line) {
   check(line.find('\n') == line.npos, "{}: a line with a line end inside", path_.string());
-  std::string text(line);
-  text += '\n';
+  write(std::string(line) + '\n');
+}
+void AppendFile::write(std::string_view record) {
   uint64_t const before = size_of_file(file_, path_);
   try {
-    write_all(file_, bytes_of(text), path_);
+    write_all(file_, bytes_of(record), path_);
   } catch (Error const&) {  // a full disk may have taken the first half
     if (::ftruncate(file_, static_cast<off_t>(before)) != 0) errno = 0;
     throw;

@@ -114,6 +114,7 @@ Outcome Loop::run(Watcher& watcher, std::function<char const*(int64_t)> const& s
       return end_early(Outcome::out_of_patience, "patience", watcher);
     if (char const* const why = stop(state_.step - first)) return end_early(Outcome::stopped, why, watcher);
     step(watcher);
+    if (p_.write && p_.options.sample_every > 0 && state_.step % p_.options.sample_every == 0) sample(watcher);
     bool const last = state_.step == p_.options.steps;
     bool best = false;
     bool const evaluates = last || state_.step % p_.options.eval_every == 0;
@@ -168,6 +169,13 @@ void Loop::take_statistics(double loss_scale, Watcher& watcher) {
   log(to_json(statistics));
   diagnosis_.add(statistics);
   watcher.measured(statistics);
+}
+
+void Loop::sample(Watcher& watcher) {
+  Written const written = p_.write();
+  Sample const sample{.step = state_.step, .prompt = written.prompt, .text = written.text};
+  log(to_json(sample));
+  watcher.sampled(sample);
 }
 
 std::vector<MemoryRole> Loop::memory() const {

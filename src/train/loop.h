@@ -23,8 +23,13 @@ class Watcher {
   virtual void evaluated(EvalReport const&) {}
   virtual void measured(Statistics const&) {}
   virtual void diagnosed(Finding const&) {}  // the state has changed
+  virtual void sampled(Sample const&) {}
   virtual void saved(int64_t /*step*/, Path const&) {}
   virtual void refused(StepReport const&, int64_t /*in_a_row*/) {}
+};
+
+struct Written {
+  std::string prompt, text;
 };
 
 struct RunParts {  // all outlive the loop
@@ -37,6 +42,7 @@ struct RunParts {  // all outlive the loop
   std::vector<Attachment> const& tokenizer;
   std::vector<int32_t> const& byte_lengths;  // of each id, for bits per byte; empty: not known
   std::map<std::string, std::string> made;   // what equal bits depend on
+  std::function<Written()> write = {};       // a sample, with the weights of now, that changes nothing of the run
 };
 
 enum class Outcome { finished, out_of_patience, stopped };
@@ -64,6 +70,7 @@ class Loop {
   void note_changes(RunState const& before);
   Outcome end_early(Outcome, char const* why, Watcher&);
   void step(Watcher&);
+  void sample(Watcher&);
   void take_statistics(double loss_scale, Watcher&);
   bool evaluate(Watcher&);  // true where it is the best so far
   double loss_of(std::string const& split, double* bits_per_byte);

@@ -31,6 +31,10 @@ struct RunOptions {
   int64_t eval_every = 250;
   std::string eval_batches = "20";  // or "all"
   int64_t stats_every = 100;        // 0: never
+  int64_t sample_every = 0;         // 0: never
+  std::string sample_prompt;        // empty: the end of text, or where the tokenizer has none a line end
+  int64_t sample_tokens = 100;
+  bool tensorboard = false;
   int64_t checkpoint_every = 1000;
   int64_t keep = 2;
   int64_t chunk = 0;               // tokens whose logits exist at once; 0: by the size of the vocabulary

@@ -1,0 +1,39 @@
+#include "cli/train_sampler.h"
+
+#include "cli/loaded_model.h"
+#include "core/error.h"
+
+namespace folio::cli {
+namespace {
+
+model::Weights without_gradients(model::Weights w) {
+  for_each(w, [](std::string const&, Weight& weight, model::Spec const&) { weight.grad = {}; });
+  w.head.grad = {};
+  return w;
+}
+
+}  // namespace
+
+TrainSampler::TrainSampler(Backend& backend, model::Weights const& of_trainer, text::Tokenizer const& tokenizer,
+                           train::RunOptions const& o)
+    : prompt_(o.sample_prompt), weights_(without_gradients(of_trainer)) {
+  if (prompt_.empty() && tokenizer.end_of_text()) ids_ = {*tokenizer.end_of_text()};
+  else if (prompt_.empty()) prompt_ = "\n";
+  if (ids_.empty()) ids_ = tokenizer.encode(prompt_);
+  options_.sampling.temperature = 0.8;
+  options_.sampling.seed = o.seed;
+  options_.max_new_tokens = o.sample_tokens;
+  engine_ = std::make_unique<generate::Engine>(backend, weights_, token_bytes(tokenizer, weights_.config.vocab),
+                                               int32_t(tokenizer.end_of_text().value_or(-1)),
+                                               generate::EngineOptions{.sequences = 1, .rows = 64});
+}
+
+train::Written TrainSampler::write() { return {prompt_, engine_->generate({ids_}, options_).front().text}; }
+
+train::MemoryRole TrainSampler::memory() {
+  train::MemoryRole role{"samples", 0};
+  for (Arena const* a : engine_->arenas()) role.bytes += a->bytes();
+  return role;
+}
+
+}  // namespace folio::cli

@@ -1,0 +1,29 @@
+// Text that a model writes while it is trained: the same seed each time, so that what differs is the model.
+#pragma once
+
+#include <memory>
+
+#include "generate/engine.h"
+#include "text/tokenizer.h"
+#include "train/loop.h"
+
+namespace folio::cli {
+
+class TrainSampler {
+ public:
+  /// Takes its memory now, and encodes the prompt: Fault::content where the tokenizer cannot. Reads the trainer's
+  /// weights and nothing else of the run. `tokenizer` outlives it.
+  TrainSampler(Backend&, model::Weights const& of_trainer, text::Tokenizer const& tokenizer, train::RunOptions const&);
+
+  train::Written write();  // with the weights of now
+  train::MemoryRole memory();
+
+ private:
+  std::string prompt_;
+  std::vector<int32_t> ids_;
+  model::Weights weights_;  // as inference has them: without gradients
+  generate::GenerateOptions options_;
+  std::unique_ptr<generate::Engine> engine_;
+};
+
+}  // namespace folio::cli
