@@ -46,15 +46,15 @@ Descent descend(Backend& backend, double rate) {
 }
 
 Page parabola_page(Backend& backend) {
+  constexpr double kDrawnFrom = 1e-8;
   std::vector<Descent> all;
   for (double const rate : {0.1, 0.45, 0.9, 1.05}) all.push_back(descend(backend, rate));
   Numbers table{"steps", "x after each step, from x = 3:", {{"step", "count"}}, {}};
   report::LineChart chart{"y = x^2 by step, log scale", "steps", {}, false, true};
-  chart.low = 1e-8;
   for (Descent const& d : all) {
     table.columns.push_back({fmt::format("rate {}", d.rate), "+.4f"});
     ChartLine line{fmt::format("rate {}", d.rate), {}};
-    for (size_t i = 0; i < d.y.size(); ++i) line.points.push_back({double(i), d.y[i]});
+    for (size_t i = 0; i < d.y.size() && d.y[i] >= kDrawnFrom; ++i) line.points.push_back({double(i), d.y[i]});
     chart.lines.push_back(std::move(line));
   }
   for (size_t const step : {0, 1, 2, 3, 5, 10, 20}) {

@@ -10,6 +10,7 @@
 #include "learn/lab.h"
 #include "learn/topics.h"
 #include "model/export.h"
+#include "report/table.h"
 
 namespace folio::learn {
 namespace {
@@ -85,7 +86,8 @@ Page run(Backend& backend) {
   Collected const plain = collect(backend, trainer, 1), scaled = collect(backend, trainer, kScale);
   Lost const one = in_f16(plain.values), many = in_f16(scaled.values), brain = in_bf16(plain.values);
   Numbers table{"types",
-                fmt::format("{} gradients of activations of one backward pass, rounded:", plain.values.size()),
+                fmt::format("{} gradients of activations of one backward pass, rounded:",
+                            report::grouped(int64_t(plain.values.size()))),
                 {{"type"}, {"scale", "count"}, {"zero", "percent"}, {"imprecise", "percent"}, {"infinite", "percent"}},
                 {{"f16", 1.0, one.zero, one.imprecise, one.infinite},
                  {"f16", kScale, many.zero, many.imprecise, many.infinite},

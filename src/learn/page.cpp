@@ -67,7 +67,9 @@ std::string shown(Cell const& cell, std::string const& form) {
   if (form == "bytes") return format_bytes(v);
   if (form == "rate") return v == 0 ? "0" : format_rate(v);
   if (form == "percent") return fmt::format("{:.1f} %", 100 * v);
-  return fmt::format(fmt::runtime("{:" + form + "}"), v);
+  std::string text = fmt::format(fmt::runtime("{:" + form + "}"), v);
+  if (text.find_first_not_of("-0.") == text.npos) std::erase(text, '-');
+  return text;
 }
 
 std::string terminal_text(Topic const& t, Page const& p, bool utf8, size_t width) {

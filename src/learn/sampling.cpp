@@ -77,7 +77,7 @@ Page run(Backend&) {
   }
   Way const &plain = ways[0], &cold = ways[1], &hot = ways[2], &k = ways[3], &p = ways[4];
   page.finding =
-      fmt::format("Of eight words, top-k 3 leaves {} and top-p 0.9 {}; temperature leaves all and moves their odds",
+      fmt::format("top-k 3 leaves {} of eight words, top-p 0.9 leaves {}; temperature keeps all and moves their odds",
                   k.kept, p.kept);
   page.numbers = {table, summary};
   page.see = {

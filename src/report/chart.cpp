@@ -85,7 +85,9 @@ std::vector<Point> places(LineChart const& c, std::vector<std::vector<Point>> co
       for (size_t other = 0; other < lines.size(); ++other)
         for (Point const q : all[other])
           if (other != l && !c.lines[other].background) room = std::min(room, apart(p, q));
-      for (Point const q : letters) room = std::min(room, apart(p, q));
+      double from_letters = 0.3;  // of lines that are one, the letters stand apart at least
+      for (Point const q : letters) from_letters = std::min(from_letters, apart(p, q));
+      room = std::min(room, from_letters) + 0.1 * from_letters;
       if (room > most + 1e-9) most = room, best = p;
     }
     letters.push_back(best);

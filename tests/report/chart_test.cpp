@@ -55,6 +55,12 @@ TEST(Chart, ALetterStandsOnItsLineAndAwayFromTheOther) {
   EXPECT_NEAR(s.letters[0].y, s.lines[0][0].y + s.letters[0].x * (s.lines[0][1].y - s.lines[0][0].y), 1e-12);
 }
 
+TEST(Chart, LettersOfTheSameLineStandApart) {
+  std::vector<Point> const points = {{0, 0}, {4, 6}, {10, 10}};
+  Scales const s = scales_of({"", "", {{"one", points}, {"same", points}}});
+  EXPECT_GT(std::hypot(s.letters[0].x - s.letters[1].x, s.letters[0].y - s.letters[1].y), 0.2);
+}
+
 TEST(Chart, NothingToDrawIsRefused) { EXPECT_THROW(scales_of({"x", "", {{"none", {{0, NAN}}}}}), Error); }
 
 TEST(TerminalChart, FitsTheWidthAndNamesEachLineAtItsEnd) {
