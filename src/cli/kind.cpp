@@ -83,6 +83,8 @@ Kind what_is(Path const& path) {
   return fs::is_regular_file(status) ? kind_of_file(path, data::kind_of(path)) : Kind::device;
 }
 
+bool is_text(Kind kind) { return kind == Kind::text || kind == Kind::texts || kind == Kind::bytes; }
+
 KindWords const& words_for(Kind kind) {
   static std::array<KindWords, 16> const kWords = {{
       {"missing", "nothing", {}},

@@ -29,6 +29,7 @@ enum class Kind {
 };
 
 Kind what_is(Path const&);
+bool is_text(Kind);  // what is prepared before it is trained on: a file, or a folder of them
 
 struct KindWords {
   char const* name;                // for --json: "model"

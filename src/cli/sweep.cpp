@@ -109,13 +109,9 @@ std::optional<TrainCommand> settle_data(Plan& plan, Path const& out) {
   auto const varied = plan.spec.varied();
   auto const varies = [&](char const* name) { return std::ranges::find(varied, name) != varied.end(); };
   if (varies("data")) return {};
-  check(!c.data.empty(), Fault::usage,
-        "what to train on? Give --data, or data in the file, with a text or prepared data");
-  Kind const kind = what_is(c.data);
-  check(kind != Kind::missing, Fault::missing, "--data {} does not exist", c.data);
+  expect_data(c);
   c.data = std::filesystem::absolute(c.data).lexically_normal().string();
-  bool const text = kind == Kind::text || kind == Kind::texts || kind == Kind::bytes;
-  if (!text || varies("tokenizer") || varies("from")) return {};
+  if (!is_text(what_is(c.data)) || varies("tokenizer") || varies("from")) return {};
   TrainCommand const with_text = c;
   c.data = std::filesystem::absolute(out / "data").lexically_normal().string();
   return with_text;

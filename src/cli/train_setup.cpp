@@ -151,6 +151,15 @@ void prepare_text(TrainCommand const& c, Path const& from, Path const& folder) {
   });
 }
 
+void expect_data(TrainCommand const& c) {
+  check(!c.data.empty(), Fault::usage, "what to train on? Give --data with a text or prepared data");
+  Kind const kind = what_is(c.data);
+  check(kind != Kind::missing, Fault::missing, "--data {} does not exist", c.data);
+  check(kind != Kind::model && kind != Kind::run && kind != Kind::checkpoint, Fault::content,
+        "--data {} is {}: give a text or prepared data, and --from {} to start from it", c.data, words_for(kind).noun,
+        c.data);
+}
+
 namespace {
 
 OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
@@ -158,19 +167,14 @@ OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
   validate(c.run);
   c.backend.dtype = name_of(c.backend.compute_type());  // a resumed run computes as it was begun, wherever it goes on
   (void)c.backend.device_text();                        // refused before a text is prepared where it is not there
-  check(!c.data.empty(), Fault::usage, "what to train on? Give --data with a text or prepared data");
-  Kind const kind = what_is(c.data);
-  check(kind != Kind::missing, Fault::missing, "--data {} does not exist", c.data);
-  check(kind != Kind::model && kind != Kind::run && kind != Kind::checkpoint, Fault::content,
-        "--data {} is {}: give a text or prepared data, and --from {} to start from it", c.data, words_for(kind).noun,
-        c.data);
+  expect_data(c);
   c.data = absolute(c.data), c.from = absolute(c.from);
   Path const from = model_of_from(c);
   // Before a text is prepared: does the shape hold? Without --from, the vocabulary is not known yet.
   settle_shape(c, from, given);
   model::Config shape = c.model.config();
   auto directory = train::RunDirectory::create(c.out, [&](Path const& folder) {
-    if (kind == Kind::text || kind == Kind::texts || kind == Kind::bytes) prepare_text(c, from, folder);
+    if (is_text(what_is(c.data))) prepare_text(c, from, folder);
     data::Dataset const data = data_of(c, folder);
     if (!from.empty()) {
       (void)tokenizer_of(data, from);

@@ -43,6 +43,9 @@ void settle(TrainCommand& c, std::vector<std::string> const& given);
 /// The same for the rates alone.
 void settle_rates(train::RunOptions& run, std::vector<std::string> const& given);
 
+/// Checks that --data names a text or data. Fault::usage, Fault::missing, Fault::content.
+void expect_data(TrainCommand const&);
+
 /// Prepares the text that --data names into folder/data, with the tokenizer that the run would choose. `from`: where
 /// the model of --from lies; empty: there is none.
 void prepare_text(TrainCommand const&, Path const& from, Path const& folder);

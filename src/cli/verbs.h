@@ -12,6 +12,7 @@ int train(Arguments const&);
 int schedule(Arguments const&);
 int sweep(Arguments const&);
 int learn(Arguments const&);
+int lr_find(Arguments const&);
 int generate(Arguments const&);
 int prepare(Arguments const&);
 int eval(Arguments const&);

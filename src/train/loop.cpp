@@ -13,14 +13,6 @@ namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-data::BatcherOptions batcher_options(RunOptions const& o, int64_t T) {
-  return {.batch = o.batch,
-          .accumulate = o.accumulate,
-          .context = T,
-          .windows = data::windows_of(o.windows),
-          .seed = o.seed};
-}
-
 // What the run reads, as far as a moment can tell: the sizes of the splits, the tokenizer, and the manifest, which
 // holds the hashes of the shards.
 std::string fingerprint(data::Dataset const& data) {

@@ -199,4 +199,12 @@ TrainerOptions trainer_options(RunOptions const& o, model::Config const& config,
           .classifier = {.label_smoothing = o.label_smoothing}};
 }
 
+data::BatcherOptions batcher_options(RunOptions const& o, int64_t length) {
+  return {.batch = o.batch,
+          .accumulate = o.accumulate,
+          .context = length,
+          .windows = data::windows_of(o.windows),
+          .seed = o.seed};
+}
+
 }  // namespace folio::train

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "data/batcher.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -62,5 +63,6 @@ std::string describe_optimizer(RunOptions const&);
 /// What each tensor is moved by. Fault::value for a group that matches none.
 std::vector<TensorRule> tensor_rules(RunOptions const&, model::Config const&);
 TrainerOptions trainer_options(RunOptions const&, model::Config const&, int64_t length);
+data::BatcherOptions batcher_options(RunOptions const&, int64_t length);
 
 }  // namespace folio::train

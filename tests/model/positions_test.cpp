@@ -90,7 +90,7 @@ TEST_P(Positions, OfAnotherNumberAreRefusedWhereNothingIsSaidOfThem) {
   EXPECT_NE(std::string(e.what()).find("context 16"), std::string::npos) << e.what();
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Positions, testing::Values(kReference, kCpu, kCpuBf16), kind_name);
+INSTANTIATE_TEST_SUITE_P(, Positions, testing::Values(kReference, kCpu, kCpuBf16, kCuda, kCudaBf16), kind_name);
 
 }  // namespace
 }  // namespace folio::test

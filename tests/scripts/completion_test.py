@@ -172,7 +172,7 @@ def check_pages(flags, folder):
             both = {name.replace("[no-]", "") for name in told} | {name.replace("[no-]", "no-") for name in told}
             assert both == flags[verb], (verb, both ^ flags[verb])
         else:
-            told = set(re.findall(r"^\.BR folio\\-(\S+) \(1\)", page, re.M))
+            told = {name.replace("\\-", "-") for name in re.findall(r"^\.BR folio\\-(\S+) \(1\)", page, re.M)}
             assert told == set(flags), told ^ set(flags)
         file = folder / f"folio-{verb}.1"
         file.write_text(page)

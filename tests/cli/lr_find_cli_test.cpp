@@ -1,0 +1,86 @@
+// folio lr-find: the rate it names learns, what it prints, what it refuses, and that it leaves nothing behind.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/runs.h"
+
+namespace folio {
+namespace {
+
+using test::Ended;
+using test::run;
+
+class LrFind : public testing::Test {
+ protected:
+  LrFind() {
+    write_file(folder / "text.txt", test::speeches());
+    make_folders(folder / "scratch");
+  }
+  std::string at(std::string const& name) const { return (folder / name).string(); }
+  Ended find(std::vector<std::string> more, std::string const& verb = "lr-find") const {
+    std::vector<std::string> words = {verb, "--data",  at("text.txt"), "--layers",  "1",  "--heads",
+                                      "2",  "--embd",  "16",           "--context", "16", "--batch",
+                                      "4",  "--steps", "80",           "--warmup",  "5"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words, {.set = {{"TMPDIR", at("scratch")}}});
+  }
+  double val(std::string const& rate) const {
+    EXPECT_EQ(find({"--out", at(rate), "--lr", rate, "--eval-every", "80", "--json"}, "train").code, 0);
+    return read_json(folder / rate / "best.json").is_object()
+               ? parse_json(test::log_of(folder / rate).back(), "")["val"].get<double>()
+               : NAN;
+  }
+  test::ScratchFolder folder;
+};
+
+TEST_F(LrFind, NamesARateThatLearnsBetterThanOnesFarFromIt) {
+  Ended const ended = find({"--json"});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  Json const json = parse_json(ended.out, "");
+  double const rate = json["rate"].get<double>();
+  EXPECT_GT(rate, json["flat"][0].get<double>());
+  EXPECT_LT(rate, json["flat"][1].get<double>());
+  EXPECT_EQ(json["curves"].size(), 3u);
+  EXPECT_EQ(parse_json(find({"--json"}).out, ""), json);
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "scratch"));
+  double const named = val(fmt::format("{}", rate));
+  EXPECT_LT(named, val(fmt::format("{}", rate / 100)));
+  EXPECT_LT(named, val(fmt::format("{}", rate * 30)));
+}
+
+TEST_F(LrFind, SaysWhichRateAndWhy) {
+  Ended const ended = find({});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_NE(ended.out.find("--lr "), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("middle of the flat part"), std::string::npos) << ended.out;
+}
+
+TEST_F(LrFind, SearchesFromAModelToo) {
+  ASSERT_EQ(find({"--out", at("run"), "--lr", "1e-2"}, "train").code, 0);
+  Ended const ended = run({"lr-find", "--data", at("text.txt"), "--from", at("run"), "--batch", "4", "--json"},
+                          {.set = {{"TMPDIR", at("scratch")}}});
+  if (ended.code == 1) {  // a model that has learnt the text may have nothing to gain
+    EXPECT_NE(ended.err.find("fell nowhere"), std::string::npos) << ended.err;
+    return;
+  }
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_LT(parse_json(ended.out, "")["curves"][0][0][1].get<double>(), 2.6);  // ln 24 is 3.2
+}
+
+TEST_F(LrFind, RefusesWhatItCannotSearch) {
+  for (auto const& [more, code, says] : std::vector<std::tuple<std::vector<std::string>, int, char const*>>{
+           {{"--from-rate", "1e-3", "--to-rate", "2e-3"}, 78, "factor of ten"},
+           {{"--search-steps", "5"}, 78, "--search-steps"},
+           {{"--data", at("nowhere")}, 66, "does not exist"},
+           {{"--heads", "3"}, 78, "heads 3"},
+           {{"--to-rat", "1"}, 2, "--to-rate"}}) {
+    Ended const ended = find(more);
+    EXPECT_EQ(ended.code, code) << ended.err;
+    EXPECT_NE(ended.err.find(says), std::string::npos) << ended.err;
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "scratch"));
+}
+
+}  // namespace
+}  // namespace folio
