@@ -17,6 +17,7 @@
 namespace folio::cli {
 namespace {
 
+std::string const kRandom = "random tokens";
 constexpr double kUsualLeast = 0.1, kUsualMost = 2;  // of the norm of all gradients, a rule of thumb
 
 struct Gradient {  // of a tensor, or of several together
@@ -160,7 +161,7 @@ std::pair<data::HostBatch, std::string> batch_of(model::Config const& c, model::
   std::error_code error;
   std::string path = o.data;
   if (path.empty() && !run.empty() && std::filesystem::exists(run / "data", error)) path = (run / "data").string();
-  if (path.empty()) return {random_batch(o.batch, c.context, c.vocab, o.seed), "random tokens"};
+  if (path.empty()) return {random_batch(o.batch, c.context, c.vocab, o.seed), kRandom};
   data::Dataset const data = open_data(path, c.vocab);
   if (directory) (void)tokenizer_of(data, directory->path());
   data::HostBatch batch;
@@ -210,8 +211,9 @@ void inspect_gradients(model::Config const& shape, model::ModelDirectory const* 
   f.loss = trainer.state().loss, f.read = read, f.tokens = o.batch * c.context;
   measure(*backend, trainer.weights(), f);
   if (json) return print(dump(json_of(f, c), 2) + '\n');
-  std::string const head = fmt::format("{}: {} sequences of {} tokens of {}, no dropout; loss {:.4f} (ln V is {:.4f})",
-                                       directory ? directory->path().string() : "a new model", o.batch, c.context, read,
+  std::string const what = read == kRandom ? kRandom : "tokens of " + read;
+  std::string const head = fmt::format("{}: {} sequences of {} {}, no dropout; loss {:.4f} (ln V is {:.4f})",
+                                       directory ? directory->path().string() : "a new model", o.batch, c.context, what,
                                        f.loss, std::log(double(c.vocab)));
   print(wrapped(head, 0) + '\n' + rows(f.types, f, "type") + '\n' + rows(f.tensors, f, "tensor") + '\n' +
         wrapped(verdict(f), 0) + wrapped(initial_text(f), 0));
