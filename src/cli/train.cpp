@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/signals.h"
+#include "cli/train_replay.h"
 #include "cli/train_sampler.h"
 #include "cli/train_screen.h"
 #include "cli/train_setup.h"
@@ -173,6 +174,7 @@ int train(Arguments const& arguments) {
   std::vector<std::string> given;
   if (!parse(spec, with_resume_value(arguments), &given)) return 0;
   if (c.show_groups) return show_groups(c, given);
+  if (!c.replay.empty()) return replay_step(c);
   check(!c.out.empty(), Fault::usage, "where to? Give --out with the name of the run directory");
   catch_signals();
   OpenedRun opened = open_run(c, given);

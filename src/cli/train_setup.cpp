@@ -48,6 +48,11 @@ Fields TrainCommand::call_fields() {
            "stop after this many steps of this call, as if by a signal; 0: never",
            {.min = 0},
            "Intervals"},
+          {"replay",
+           &replay,
+           "take the step in this file again and say where its first value appears that is not finite; trains nothing",
+           {.form = "FILE"},
+           "Data"},
           {"show-groups", &show_groups, "print each tensor's name, shape, size, rate and decay, and end", {}, "Output"},
           {"json", &json, "print the result as JSON", {}, "Output"}};
 }

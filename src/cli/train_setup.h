@@ -11,7 +11,7 @@
 namespace folio::cli {
 
 struct TrainCommand {
-  std::string data, out, tokenizer = "auto", from, resume = "no";
+  std::string data, out, tokenizer = "auto", from, resume = "no", replay;
   int64_t stop_after = 0;
   bool json = false, show_groups = false;
   model::ModelOptions model;

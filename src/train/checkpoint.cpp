@@ -21,6 +21,8 @@ std::vector<model::NamedTensor> moments_of(Trainer const& trainer) {
   return tensors;
 }
 
+}  // namespace
+
 Json to_json(StepState const& s) {
   return {{"seed", std::to_string(s.seed)},
           {"attempted", s.attempted},
@@ -54,8 +56,6 @@ StepState step_state_from(Json const& json, std::string const& name) {
         s.accepted, s.attempted);
   return s;
 }
-
-}  // namespace
 
 Json to_json(RunState const& s) {
   Json json = {{"format", "folio-state"},

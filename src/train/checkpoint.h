@@ -42,6 +42,8 @@ RunState load_checkpoint(Path const&, Backend&, Trainer&);
 /// of a newer version.
 RunState load_newest(RunDirectory&, Backend&, Trainer&);
 
+Json to_json(StepState const&);  // floats as their bits
+StepState step_state_from(Json const&, std::string const& name);
 Json to_json(RunState const&);
 RunState run_state_from(Json const&, std::string const& name);
 

@@ -50,6 +50,8 @@ Seen look_at(History const& h, Facts const& f) {
   return seen;
 }
 
+bool was(Seen const& s, State state) { return !s.history.findings.empty() && s.history.findings.back().state == state; }
+
 Block joined(std::vector<Block> const& blocks, size_t begin, size_t end) {
   Block all{.first = blocks[begin].first, .last = blocks[end - 1].last};
   double const n = double(end - begin);

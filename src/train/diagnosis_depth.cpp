@@ -25,6 +25,8 @@ std::optional<Finding> not_finite(Seen const& s) {
   }
   if (broken == 0 || s.step - last > quiet_after) return {};
   Finding f{.state = State::not_finite, .since = first};
+  for (Broken const& b : s.history.broken)
+    if (b.step >= first && b.step <= last) f.evidence.insert(f.evidence.end(), b.evidence.begin(), b.evidence.end());
   f.evidence.push_back(fmt::format("the loss or the gradient norm was not finite in {} of the last {} steps", broken,
                                    s.step - first + 1));
   double rate = 0, norm = 0;
@@ -32,12 +34,10 @@ std::optional<Finding> not_finite(Seen const& s) {
     if (r.step < first && r.accepted) rate = r.rate, norm = r.norm;
   if (rate > 0)
     f.evidence.push_back(fmt::format("before it the rate was {} and the gradient norm {:.2f}", rate_text(rate), norm));
-  for (Broken const& b : s.history.broken)
-    if (b.step >= first && b.step <= last) f.evidence.insert(f.evidence.end(), b.evidence.begin(), b.evidence.end());
   double const usual = usual_rate(s.facts.config);
   f.advice =
       "Look where it begins with folio train --replay FILE; then start from an earlier checkpoint with a lower rate.";
-  f.flags = fmt::format("--lr {} --clip {}", rate_text(std::min(usual, s.peak_rate / 3)),
+  f.flags = fmt::format("--lr {} --clip {}", rate_text(std::min(usual, s.facts.options.schedule.lr / 3)),
                         s.facts.options.clip > 0 ? std::min(1.0, s.facts.options.clip / 2) : 1.0);
   return f;
 }
@@ -83,7 +83,8 @@ int64_t since_step(std::vector<Statistics> const& all, IsSo is_so) {
 
 std::string gentler(Seen const& s) {
   double const clip = s.facts.options.clip;
-  return fmt::format("--lr {} --clip {:.2g}", rate_text(std::min(usual_rate(s.facts.config), s.peak_rate / 3)),
+  return fmt::format("--lr {} --clip {:.2g}",
+                     rate_text(std::min(usual_rate(s.facts.config), s.facts.options.schedule.lr / 3)),
                      clip > 0 ? std::min(0.5, clip / 2) : 0.5);
 }
 
@@ -128,10 +129,10 @@ std::optional<Finding> quiet_layer(Seen const& s) {
       fmt::format("{} of the GELU outputs of block h.{} stayed below 1e-3 for {} steps; usual is under 5 %",
                   share_text(all.back().quiet[layer]), layer, all.back().period));
   f.advice = "Units that say nothing get no gradient: a lower rate and a longer warm-up keep them from falling silent.";
-  f.flags =
-      fmt::format("--lr {} --warmup {}", rate_text(std::min(usual_rate(s.facts.config), s.peak_rate / 2)),
-                  std::max<int64_t>(
-                      1, std::min(s.steps / 5, 2 * std::max<int64_t>(s.steps / 20, s.facts.options.schedule.warmup))));
+  f.flags = fmt::format(
+      "--lr {} --warmup {}", rate_text(std::min(usual_rate(s.facts.config), s.facts.options.schedule.lr / 2)),
+      std::max<int64_t>(1,
+                        std::min(s.steps / 5, 2 * std::max<int64_t>(s.steps / 20, s.facts.options.schedule.warmup))));
   return f;
 }
 

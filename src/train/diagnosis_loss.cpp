@@ -109,6 +109,7 @@ constexpr double kHardlyFalls = 0.01;  // of the loss, from half of the steps so
 constexpr double kUsualShare = 0.15,
                  kUsualLater = 0.25;  // of ln V: what healthy runs have removed at least by then, and
 constexpr int64_t kLater = 300;       // after so many steps
+constexpr double kToLeave = 0.03;     // more than that, once the rate has been called too low
 constexpr double kFalls = 3;          // standard errors of the slope: it does fall,
 constexpr double kLeastFall = 5e-4;   // by that much of the loss
 constexpr double kOrder = 0.97;       // of the loss of frequencies: below, something of the order of tokens is known
@@ -163,7 +164,7 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
   if (s.step < judged_from(s) || s.blocks.size() < 5) return {};
   double const now = s.blocks.back().loss, frequencies = frequency_loss(s);
   double const removed = (s.uniform - now) / s.uniform;
-  double const usual_by_now = usual_share(s);
+  double const usual_by_now = usual_share(s) + (was(s, State::rate_too_low) ? kToLeave : 0);
   bool const knows_order = now < kOrder * frequencies;
   if (knows_order && removed >= usual_by_now) return {};
   size_t const from = s.blocks.size() / 2;
@@ -202,6 +203,7 @@ constexpr int64_t kShortestStretch = 60;
 constexpr double kStretch = 0.15;    // of a run that a plateau is seen over
 constexpr double kFlat = 0.004;      // of the loss: what it falls by there at the least
 constexpr double kSureFlat = 0.012;  // two standard errors of the slope are no more than that
+constexpr double kLeave = 3;         // times that it falls once it has been called flat
 constexpr double kHighStill = 0.5;   // of the peak rate: a rate that falls away ends every run flat
 
 }  // namespace
@@ -228,7 +230,9 @@ std::optional<Finding> plateau(Seen const& s) {
   Trend const trend = trend_of(points);
   double const change = trend.slope * double(stretch) / loss, error = trend.error * double(stretch) / loss;
   if (rates == 0 || rate / rates < kHighStill * s.peak_rate || loss < 0.1 * s.uniform) return {};
-  if (change < -kFlat || change - 2 * error < -kSureFlat || change > 2 * kFlat) return {};
+  bool const stays = was(s, State::plateau);
+  if (change < -(stays ? kLeave : 1) * kFlat || change > 2 * kFlat) return {};
+  if (!stays && change - 2 * error < -kSureFlat) return {};
   Finding f{.state = State::plateau, .since = from};
   f.evidence.push_back(fmt::format("train loss {} at {}, changed by {} in the last {} steps", loss_text(loss), s.step,
                                    share_text(std::abs(change)), stretch));

@@ -28,6 +28,8 @@ struct Seen {
   double epochs = 0;      // how often each token was seen; NaN where not known
   std::vector<Block> blocks = {};
 };
+/// Was this the state that was logged last? It takes more to leave a state than not to enter it.
+bool was(Seen const&, State);
 Seen look_at(History const&, Facts const&);
 
 /// Blocks [begin, end) as one.

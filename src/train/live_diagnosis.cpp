@@ -13,18 +13,15 @@ constexpr int64_t kWindow = 64, kMostWindows = 1 << 14;
 
 }  // namespace
 
-void LiveDiagnosis::set_history(History history) {
-  history_ = std::move(history);
-  if (!history_.findings.empty()) last_ = history_.findings.back();
-}
-
 bool LiveDiagnosis::due(int64_t step) const { return step % std::max<int64_t>(1, facts_.options.steps / 100) == 0; }
 
 std::optional<Finding> LiveDiagnosis::changed() {
   Finding now = diagnose(history_, facts_)[0];
-  if (now.state == last_.state && now.grade == last_.grade) return {};
+  bool const first = history_.findings.empty();
+  State const state = first ? State::healthy : history_.findings.back().state;
+  if (now.state == state && (first || now.grade == history_.findings.back().grade)) return {};
   if (now.state == State::healthy) now.since = now.step;
-  last_ = now;
+  history_.findings.push_back(now);
   return now;
 }
 

@@ -13,7 +13,7 @@ class LiveDiagnosis {
   explicit LiveDiagnosis(Facts facts) : facts_(std::move(facts)) {}
 
   /// What was logged so far: of a run that is resumed, or one that begins.
-  void set_history(History);
+  void set_history(History history) { history_ = std::move(history); }
   void add(StepReport const& r) { history_.steps.push_back(r); }
   void add(EvalReport const& r) { history_.evals.push_back(r); }
   void add(Statistics const& s) { history_.statistics.push_back(s); }
@@ -27,7 +27,6 @@ class LiveDiagnosis {
  private:
   Facts facts_;
   History history_;
-  Finding last_;
 };
 
 /// Counts what the rules need to know of the data, before the first step: seconds at most, however large they are.

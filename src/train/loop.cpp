@@ -7,6 +7,8 @@
 #include "core/hash.h"
 #include "core/log.h"
 #include "data/manifest.h"
+#include "train/broken_step.h"
+#include "train/step_file.h"
 
 namespace folio::train {
 namespace {
@@ -129,7 +131,7 @@ void Loop::step(Watcher& watcher) {
   double const rate = rate_at(p_.options.schedule, state_.step_state.accepted, p_.options.steps);
   bool const with_statistics = statistics_ && (state_.step + 1) % p_.options.stats_every == 0;
   if (with_statistics) statistics_->ask();
-  double const loss_scale = state_.step_state.loss_scale;
+  StepState const before = state_.step_state;
   p_.trainer.step(batch_, rate);
   StepState const s = state_.step_state = p_.trainer.state();
   state_.step = s.attempted;
@@ -145,10 +147,11 @@ void Loop::step(Watcher& watcher) {
   log(to_json(report));
   diagnosis_.add(report);
   watcher.stepped(report);
-  if (with_statistics) take_statistics(loss_scale, watcher);
+  if (with_statistics) take_statistics(before.loss_scale, watcher);
   state_.refused_in_a_row = s.accept ? 0 : state_.refused_in_a_row + 1;
   if (s.accept) return;
   watcher.refused(report, state_.refused_in_a_row);
+  if (state_.refused_in_a_row == 1) look_into(rate, before);
   diagnose(watcher);
   check(state_.refused_in_a_row < kMostRefused, Fault::diverged,
         "the loss or the gradient norm was not finite in {} steps in a row, up to step {}: the run has diverged; start "
@@ -205,6 +208,20 @@ double Loop::loss_of(std::string const& name, double* bits_per_byte) {
   });
   if (bits_per_byte && bytes > 0) *bits_per_byte = result.bits_per_byte(bytes);
   return result.loss();
+}
+
+// The first one of a run is kept: that is where it broke, and a file has the size of the model.
+void Loop::look_into(double rate, StepState const& before) {
+  BrokenStep const found = take_again(p_.backend, p_.trainer, batch_, rate, before);
+  Broken broken{.step = state_.step, .evidence = in_words(found, numbers_of(batch_))};
+  std::string const file = p_.directory.broken_step(state_.step);
+  if (!file.empty()) {
+    save_step(p_.directory.path() / file, p_.backend, p_.trainer,
+              {p_.options, p_.trainer.options().config, p_.trainer.options().dtype, batch_, rate, before});
+    broken.file = file;
+  }
+  log(to_json(broken));
+  diagnosis_.add(broken);
 }
 
 void Loop::diagnose(Watcher& watcher) {

@@ -75,6 +75,7 @@ class Loop {
   bool evaluate(Watcher&);  // true where it is the best so far
   double loss_of(std::string const& split, double* bits_per_byte);
   void diagnose(Watcher&);
+  void look_into(double rate, StepState const& before);  // the step that was refused
   void save(Watcher&);
   void log(Json const&);
   double seconds() const;

@@ -85,6 +85,16 @@ std::vector<int64_t> checkpoint_steps(Path const& run) {
   return steps;
 }
 
+std::string RunDirectory::broken_step(int64_t step) const {
+  std::string const name = fmt::format("not-finite-{:08}.safetensors", step);
+  std::error_code error;
+  for (auto const& entry : std::filesystem::directory_iterator(path_, error))
+    if (std::string const other = entry.path().filename().string();
+        other.starts_with("not-finite-") && other.ends_with(".safetensors") && other != name)
+      return "";
+  return name;
+}
+
 void RunDirectory::set_best(Best const& best) {
   write_json(
       path_ / "best.json",

@@ -4,6 +4,7 @@
 //   metrics.jsonl                 one line a step, an evaluation, a stop, a resume
 //   best.json                     which checkpoint had the lowest validation loss
 //   checkpoints/step-NNNNNNNN/    see train/checkpoint.h
+//   not-finite-NNNNNNNN.safetensors   the first step that was refused for its numbers: see train/step_file.h
 //   lock                          who is writing (process, host); held as long as a process trains here
 #pragma once
 
@@ -34,6 +35,9 @@ class RunDirectory {
   Path config() const { return path_ / "config.toml"; }
   Path metrics() const { return path_ / "metrics.jsonl"; }
   Path checkpoint(int64_t step) const;  // its place, there or not
+
+  /// The name of the file for a step that broke; empty where the run has one of an earlier step.
+  std::string broken_step(int64_t step) const;
 
   void set_best(Best const&);
   /// Removes all but the newest `keep` and the best checkpoint.

@@ -169,7 +169,7 @@ TEST(Diagnosis, StepsThatWereNotFiniteAreSaidUntilTheyAreFarBehind) {
   Finding const found = main_of(run);
   EXPECT_EQ(found.state, State::not_finite);
   EXPECT_EQ(found.since, 500);
-  EXPECT_EQ(found.evidence.back(), "h.1.ln_1.weight holds a NaN");
+  EXPECT_EQ(found.evidence.at(0), "h.1.ln_1.weight holds a NaN");
 }
 
 // Gradient norms of the blocks, from the input on, in a line every 100 steps.
