@@ -1,7 +1,6 @@
 // folio schedule: the learning rate of each step of a run, drawn and tabulated before anything is trained.
 #include <fmt/ranges.h>
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "cli/train_setup.h"
@@ -12,7 +11,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "report/svg_file.h"
+#include "report/chart.h"
 #include "report/table.h"
 
 namespace folio::cli {
@@ -55,7 +54,7 @@ Spec spec_of(Options& o) {
 }
 
 struct Curve {
-  std::string key, name;  // "A cosine", or without the letter where it is alone
+  std::string key, name;  // name: "A cosine", or without the letter where it is alone
   train::ScheduleOptions options;
   train::RatesInShort rates;
   std::vector<Point> points;
@@ -142,12 +141,17 @@ std::vector<std::string> cells_of(Curve const& c) {
   return cells;
 }
 
+report::LineChart chart_of(std::vector<Curve> const& curves) {
+  report::LineChart chart{"learning rate by step", "steps", {}};
+  chart.y_label = [](double rate) { return rate == 0 ? std::string("0") : format_rate(rate); };
+  for (Curve const& c : curves) chart.lines.push_back({c.options.schedule, c.points});
+  return chart;
+}
+
 std::string text_of(Options const& o, std::vector<Curve> const& curves, std::vector<std::string> const& notes) {
   std::string out;
   Terminal const t = terminal();
-  if (t.out_is_terminal)
-    for (Curve const& c : curves)
-      out += report::terminal_line(c.points, c.name, t.utf8, curves.size() == 1 ? 7 : 3, t.width) + "\n";
+  if (t.out_is_terminal) out += terminal_chart(chart_of(curves), t.utf8, size_t(std::clamp(t.width, 40, 80))) + "\n";
   report::Table table({{kHeads[0], false}, {kHeads[1]}, {kHeads[2]}, {kHeads[3]}, {kHeads[4]}, {kHeads[5]}});
   for (Curve const& c : curves) table.row(cells_of(c));
   out += table.text() +
@@ -174,59 +178,14 @@ Json json_of(Options const& o, std::vector<Curve> const& curves, std::vector<std
   return all;
 }
 
-// In a page: a minus and no hyphen.
-std::string for_page(std::string text) {
-  if (size_t const at = text.find("e-"); at != text.npos) text.replace(at + 1, 1, "\u2212");
-  return text;
-}
-
-double height_at(Curve const& c, double x) {
-  auto const next = std::ranges::lower_bound(c.points, x, {}, &Point::x);
-  if (next == c.points.begin() || next == c.points.end()) return (next == c.points.end() ? next - 1 : next)->y;
-  Point const a = *(next - 1), b = *next;
-  return a.y + (b.y - a.y) * (x - a.x) / (b.x - a.x);
-}
-
-// Where each line is furthest from the others: there stands its letter.
-void put_letters(report::Plot& plot, std::vector<Curve> const& curves, double top) {
-  constexpr int kPlaces = 48;
-  std::vector<Point> taken;  // in shares of the plot
-  for (Curve const& c : curves) {
-    Point best{}, best_share{};
-    double const last = c.points.back().x;
-    double most = -1;
-    for (int i = 4; i <= kPlaces - 5; ++i) {
-      double const x = last * i / kPlaces, y = height_at(c, x);
-      double room = 1;
-      for (Curve const& other : curves)
-        if (&other != &c) room = std::min(room, std::abs(y - height_at(other, x)) / top);
-      for (Point const t : taken) room = std::min(room, std::hypot(t.x - x / last, t.y - y / top));
-      if (room <= most + 1e-9) continue;
-      most = room, best = {x, y}, best_share = {x / last, y / top};
-    }
-    taken.push_back(best_share);
-    plot.on_line(c.key, best, c.name.substr(0, 1));
-  }
-}
-
 std::string drawing_of(Options const& o, std::vector<Curve> const& curves, std::vector<std::string> notes) {
-  double peak = 0;
-  for (Curve const& c : curves) peak = std::max(peak, c.rates.peak);
-  double const steps = double(o.run.steps), top = peak * 1.04;
-  report::Plot plot({0, steps}, {0, top});
-  double const up = report::round_step(top, 6), along = std::max(1.0, report::round_step(steps, 6));
-  for (int i = 0; i * up <= top; ++i) plot.y_tick(i * up, i == 0 ? "0" : for_page(format_rate(i * up)));
-  for (int i = 0; i * along < steps - along / 2; ++i)  // on a phone every other one, away from the last
-    plot.x_tick(i * along, grouped(int64_t(i * along)), i % 2 == 1 || i * along > 0.7 * steps);
-  plot.x_tick(steps, grouped(o.run.steps) + "\u00a0steps");
-  for (size_t i = curves.size(); i-- > 0;) plot.line(curves[i].key, curves[i].points);  // the first on top
-  for (Curve const& c : curves) plot.end_label(c.key, c.rates.end, c.name);
-  if (curves.size() > 1) put_letters(plot, curves, top);
   auto const by_mean = [](Curve const& a, Curve const& b) { return a.rates.mean < b.rates.mean; };
   if (curves.size() > 1)
     notes.insert(notes.begin(), fmt::format("Mean rate: {} highest, {} lowest",
                                             std::ranges::max_element(curves, by_mean)->options.schedule,
                                             std::ranges::min_element(curves, by_mean)->options.schedule));
+  report::Panel panel = svg_panel(chart_of(curves));
+  panel.caption.clear();  // the title says it
   std::string named;
   for (Curve const& c : curves)
     named += fmt::format("{}{} from {} over {} to {}", named.empty() ? "" : "; ", c.options.schedule,
@@ -235,12 +194,12 @@ std::string drawing_of(Options const& o, std::vector<Curve> const& curves, std::
       .title = curves.size() == 1 ? "Learning rate: " + curves[0].name : "Learning rate by step",
       .subtitle = fmt::format("{} steps, {} of them warm-up", grouped(o.run.steps), grouped(o.run.schedule.warmup)),
       .description = fmt::format("Learning rate over {} steps: {}.", grouped(o.run.steps), named),
-      .panels = {{.content = plot.content(280)}},
+      .panels = {std::move(panel)},
       .tables = {{.heads = kHeads, .rows = {}}},
       .notes = std::move(notes)};
   for (Curve const& c : curves) {
     std::vector<std::string> cells = cells_of(c);
-    for (size_t i = 1; i < cells.size(); ++i) cells[i] = for_page(cells[i]);
+    for (size_t i = 1; i < cells.size(); ++i) cells[i] = report::with_minus(cells[i]);
     file.tables[0].rows.push_back({c.key, std::move(cells)});
   }
   return svg_file(file);

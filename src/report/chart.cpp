@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "report/table.h"
 
 namespace folio::report {
 namespace {
@@ -29,18 +30,19 @@ Axis y_axis(LineChart const& c, Range r) {
   return {r.low, r.high > r.low ? r.high : r.low + 1};
 }
 
-// 0.02, 500, 1e-5, 2e5: a tick is 1, 1.5, 2, 3, 4, 5 or 7 times a power of ten where it is as small or large as that.
+// 0.02, 500, 5,000, 1e-5: a tick is 1, 1.5, 2, 3, 4, 5 or 7 times a power of ten where it is as small or large as that.
 std::string number(double v) {
+  if (std::abs(v) >= 1000 && std::abs(v) < 1e7 && v == std::round(v)) return grouped(std::llround(v));
   if (v == 0 || (std::abs(v) < 1e5 && std::abs(v) >= 9e-4)) return fmt::format("{:.6g}", v);
   double const decade = std::floor(std::log10(std::abs(v)) + 1e-9);
   return fmt::format("{:.3g}e{:.0f}", v / std::pow(10, decade), decade);
 }
 
-std::vector<Scales::Tick> ticks(Axis a, bool logarithmic, double most) {
+std::vector<Scales::Tick> ticks(Axis a, bool logarithmic, double most, std::string (*label)(double)) {
   std::vector<Scales::Tick> out;
   auto const add = [&](double v) {
     double const at = a.at(level(v, logarithmic));
-    if (at > -1e-9 && at < 1 + 1e-9) out.push_back({std::clamp(at, 0.0, 1.0), number(v)});
+    if (at > -1e-9 && at < 1 + 1e-9) out.push_back({std::clamp(at, 0.0, 1.0), label ? label(v) : number(v)});
   };
   double const range = a.high - a.low;
   if (logarithmic && range < 2) {
@@ -112,7 +114,7 @@ Scales scales_of(LineChart const& c) {
     for (Point const p : line.points) x.take(level(p.x, c.log_x)), y.take(level(p.y, c.log_y));
   check(std::isfinite(x.low) && std::isfinite(y.low), "a chart of \"{}\" without a point that can be drawn", c.caption);
   Scales s{{x.low, x.high > x.low ? x.high : x.low + 1}, y_axis(c, y), {}, {}, {}, {}, {}};
-  s.x_ticks = ticks(s.x, c.log_x, 6), s.y_ticks = ticks(s.y, c.log_y, 6);
+  s.x_ticks = ticks(s.x, c.log_x, 6, nullptr), s.y_ticks = ticks(s.y, c.log_y, 6, c.y_label);
   size_t named = 0;
   for (ChartLine const& line : c.lines) {
     named += !line.background;

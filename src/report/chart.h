@@ -22,6 +22,7 @@ struct LineChart {
   bool log_x = false, log_y = false;
   std::optional<double> low = {}, high = {};  // of y; else what the points need, and 0 where they are linear and above
   int rows = 11;                              // of the terminal's picture
+  std::string (*y_label)(double) = nullptr;   // of a tick; null: as few digits as it has
 };
 
 struct Bar {

@@ -6,8 +6,6 @@
 #include <cmath>
 #include <optional>
 
-#include "core/progress.h"
-
 namespace folio::report {
 namespace {
 
@@ -30,15 +28,13 @@ struct Canvas {  // dots; a cell is cell_width × cell_height of them
 };
 
 struct Scale {
-  double x0, x1, low, high;  // low, high: logarithms where it is logarithmic
-  bool logarithmic = true;
-  double level(double y) const { return logarithmic ? std::log(y) : y; }
+  double x0, x1, low, high;  // low, high: logarithms
   int column(double x, int width) const { return int(std::lround((x - x0) / std::max(1e-300, x1 - x0) * (width - 1))); }
   int row_of_level(double level, int height) const {
-    double const range = std::max(logarithmic ? 1e-9 : 1e-300, high - low);
+    double const range = std::max(1e-9, high - low);
     return int(std::lround((high - level) / range * (height - 1)));
   }
-  int row(double y, int height) const { return row_of_level(level(y), height); }
+  int row(double y, int height) const { return row_of_level(std::log(y), height); }
 };
 
 std::vector<Point> drawable(std::vector<Point> points) {
@@ -51,7 +47,7 @@ std::vector<std::optional<double>> heights(std::vector<Point> const& points, Sca
   std::vector<double> sum(width), n(width);
   for (Point p : points) {
     int const c = std::clamp(s.column(p.x, width), 0, width - 1);
-    sum[c] += s.level(p.y), n[c] += 1;
+    sum[c] += std::log(p.y), n[c] += 1;
   }
   std::vector<std::optional<double>> out(width);
   int before = -1;
@@ -168,19 +164,6 @@ std::string terminal_curve(std::vector<Point> const& all_train, std::vector<Poin
   draw(canvas, canvas.train, train, s, 1);
   draw(canvas, canvas.val, val, s, utf8 ? 2 : 1);
   return rows_of(canvas, ticks(s, canvas), ends(train, val, s, canvas), 4, utf8) + axis(s, canvas.columns, 4, utf8);
-}
-
-std::string terminal_line(std::vector<Point> const& points, std::string const& label, bool utf8, int rows, int width) {
-  std::vector<Point> const line = drawable(points);
-  if (line.size() < 2) return "";
-  Scale s{line.front().x, line.back().x, 0, 0, false};
-  for (Point p : line) s.high = std::max(s.high, p.y);
-  Canvas canvas(std::clamp(width - kBeside - 4, kLeast, kColumns - 4), rows, utf8);
-  draw(canvas, canvas.train, line, s, 1);
-  Labels left(static_cast<size_t>(rows)), right(static_cast<size_t>(rows));
-  left.front() = format_rate(s.high), left.back() = "0";
-  right[size_t(std::clamp(s.row(line.back().y, canvas.height()) / canvas.cell_height, 0, rows - 1))] = label;
-  return rows_of(canvas, left, right, 7, utf8) + axis(s, canvas.columns, 7, utf8);
 }
 
 }  // namespace folio::report

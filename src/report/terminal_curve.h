@@ -16,8 +16,4 @@ struct Point {
 /// `width`: columns of the terminal; more than 80 are not used, fewer than 30 not kept to.
 std::string terminal_curve(std::vector<Point> const& train, std::vector<Point> const& val, bool utf8, int width = 80);
 
-/// One line, over `rows` rows and upwards from 0, with `label` where it ends. The same points are left out, and 0 too.
-std::string terminal_line(std::vector<Point> const& line, std::string const& label, bool utf8, int rows,
-                          int width = 80);
-
 }  // namespace folio::report
