@@ -95,9 +95,14 @@ std::string share_text(double share) { return fmt::format("{:.1f} %", 100 * shar
 namespace {
 
 // In this order findings are named: a cause before what follows from it.
-constexpr std::array<rules::Rule, 8> kRules = {
-    rules::not_finite,    rules::exploding_or_vanishing,       rules::overfitting, rules::repeating_data,
-    rules::rate_too_high, rules::not_learning_or_rate_too_low, rules::quiet_layer, rules::plateau};
+constexpr std::array<rules::Rule, 8> kRules = {rules::not_finite,
+                                               rules::overfitting,
+                                               rules::repeating_data,
+                                               rules::rate_too_high,
+                                               rules::exploding_or_vanishing,
+                                               rules::not_learning_or_rate_too_low,
+                                               rules::quiet_layer,
+                                               rules::plateau};
 
 // One curve of the loss is explained once.
 bool of_the_curve(State state) {

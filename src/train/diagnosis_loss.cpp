@@ -204,6 +204,7 @@ constexpr double kStretch = 0.15;    // of a run that a plateau is seen over
 constexpr double kFlat = 0.004;      // of the loss: what it falls by there at the least
 constexpr double kSureFlat = 0.012;  // two standard errors of the slope are no more than that
 constexpr double kLeave = 3;         // times that it falls once it has been called flat
+constexpr int64_t kLarger = 4;       // times as wide: sixteen times the matrices
 constexpr double kHighStill = 0.5;   // of the peak rate: a rate that falls away ends every run flat
 
 }  // namespace
@@ -244,8 +245,9 @@ std::optional<Finding> plateau(Seen const& s) {
     f.advice = "A constant rate keeps the weights from settling: let it fall.";
     f.flags = fmt::format("--lr {} --schedule cosine", rate_text(std::min(usual, s.peak_rate / 3)));
   } else {
-    f.advice = "The model has learnt what it can hold: a larger one goes on.";
-    f.flags = fmt::format("--layers {} --embd {}", c.layers + 2, 2 * c.channels);
+    f.advice = "The model has learnt what it can hold: a larger one goes on, at a rate that falls.";
+    f.flags = fmt::format("--layers {} --embd {} --lr {} --schedule cosine", c.layers + 2, kLarger * c.channels,
+                          rate_text(std::min(s.peak_rate, usual_rate(c) / kLarger)));
   }
   return f;
 }
