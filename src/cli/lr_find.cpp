@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "model/checkpoint.h"
+#include "report/chart.h"
 #include "train/rate_search.h"
 
 namespace folio::cli {
@@ -21,26 +22,30 @@ using train::FoundRate;
 using train::RatePoint;
 
 struct Command {
+  std::string out;
   bool json = false;
   train::RateSearch search;
   TrainCommand train;
 
   Spec spec() {
-    return {.name = "lr-find",
-            .summary = "the learning rate that suits a model and its data, from a short search",
-            .details =
-                "Takes the flags of folio train. The rate rises from --from-rate to --to-rate over a few hundred steps "
-                "from the initial weights, for several seeds; the weights are thrown away. What is named is for --lr "
-                "with a warm-up and a rate that falls afterwards. docs/training.md says how it is chosen, and how far "
-                "to trust it.",
-            .example =
-                "folio lr-find --data input.txt --layers 4 --embd 128\n"
-                "folio lr-find --data data/plays --size 124M --search-seeds 1\n"
-                "folio lr-find --data code.txt --from runs/first --json",
-            .fields = joined({fields(search),
-                              {{"json", &json, "print one JSON object, with the curves", {}, "Output"}},
-                              train.run_fields()}),
-            .configurable = true};
+    return {
+        .name = "lr-find",
+        .summary = "the learning rate that suits a model and its data, from a short search",
+        .details =
+            "Takes the flags of folio train. The rate rises from --from-rate to --to-rate over a few hundred steps "
+            "from the initial weights, for several seeds; the weights are thrown away. What is named is for --lr "
+            "with a warm-up and a rate that falls afterwards. docs/training.md says how it is chosen, and how far "
+            "to trust it.",
+        .example =
+            "folio lr-find --data input.txt --layers 4 --embd 128\n"
+            "folio lr-find --data data/plays --size 124M --out rate.svg\n"
+            "folio lr-find --data code.txt --from runs/first --json",
+        .fields = joined(
+            {fields(search),
+             {{"out", &out, "write a drawing, which fits any width, light and dark", {.form = "FILE.svg"}, "Output"},
+              {"json", &json, "print one JSON object, with the curves", {}, "Output"}},
+             train.run_fields()}),
+        .configurable = true};
   }
 };
 
@@ -84,10 +89,36 @@ Json points(std::vector<RatePoint> const& curve) {
 Json json_of(Searched const& s) {
   Json curves = Json::array();
   for (auto const& curve : s.curves) curves.push_back(points(curve));
-  return {{"rate", s.found.rate},     {"why", s.found.why},
-          {"lowest", s.found.lowest}, {"flat", {s.found.flat_from, s.found.flat_to}},
-          {"turned", s.found.turned}, {"smoothed", points(s.found.curve)},
+  return {{"rate", s.found.rate},   {"why", s.found.why},       {"lowest", s.found.lowest},
+          {"risen", s.found.risen}, {"turned", s.found.turned}, {"smoothed", points(s.found.curve)},
           {"curves", curves}};
+}
+
+report::LineChart chart_of(Searched const& s) {
+  report::LineChart chart{.caption = "loss, nats a token, by learning rate, both log scale",
+                          .x_unit = "",
+                          .lines = {{.name = "smoothed", .points = {}}},
+                          .log_x = true,
+                          .log_y = true};
+  for (RatePoint const p : s.found.curve) chart.lines[0].points.push_back({p.rate, p.loss});
+  for (auto const& curve : s.curves) {
+    chart.lines.push_back({.name = "", .points = {}, .background = true});
+    for (RatePoint const p : curve) chart.lines.back().points.push_back({p.rate, p.loss});
+  }
+  return chart;
+}
+
+std::string drawing_of(Command const& c, Searched const& s) {
+  std::string const rate = report::with_minus(format_rate(s.found.rate));
+  return report::svg_file(
+      {.title = fmt::format("A learning rate of {} suits this model and its data", rate),
+       .subtitle = fmt::format("folio lr-find · {} steps · {} seeds · {}", c.search.steps, c.search.seeds,
+                               describe_optimizer(c.train.run)),
+       .description = report::with_minus(s.found.why),
+       .panels = {svg_panel(chart_of(s))},
+       .tables = {},
+       .notes = {"To paste: --lr " + format_rate(s.found.rate), report::with_minus(s.found.why) + ".",
+                 "Grey: the loss of each step, a line a seed."}});
 }
 
 }  // namespace
@@ -107,6 +138,12 @@ int lr_find(Arguments const& arguments) {
   if (is_text(what_is(c.train.data))) prepare_text(c.train, from, scratch.path());
   data::Dataset const data = data_of(c.train, scratch.path());
   Searched const s = search(c, data, from);
+  if (!c.out.empty()) {
+    write_file(c.out, drawing_of(c, s));
+    say("written: " + c.out);
+  }
+  Terminal const t = terminal();
+  if (!c.json && t.out_is_terminal) print(terminal_chart(chart_of(s), t.utf8, size_t(t.width)));
   if (c.json) print(dump(json_of(s), 2) + "\n");
   else print(wrapped(fmt::format("--lr {}: {}.", format_rate(s.found.rate), s.found.why), 0));
   return 0;

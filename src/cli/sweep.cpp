@@ -19,7 +19,7 @@
 #include "core/machine.h"
 #include "core/progress.h"
 #include "report/table.h"
-#include "train/sweep.h"
+#include "train/sweep_report.h"
 
 namespace folio::cli {
 namespace {
@@ -312,18 +312,21 @@ std::string table_of(train::Sweep const& sweep) {
 }
 
 int result(Command const& c, train::Sweep const& sweep) {
+  Path const page = sweep.path() / "sweep.html";
+  write_file(page, train::sweep_page(sweep));
   if (c.json) print(dump(sweep.json(), 2) + "\n");
   else print(table_of(sweep));
   auto const any = [&](RunStatus status) {
     return std::ranges::any_of(sweep.runs(), [&](SweepRun const& r) { return r.status == status; });
   };
   if (signalled()) {
-    say("stopped; every run is saved. The same command goes on");
+    say(fmt::format("stopped; every run is saved. The same command goes on. So far: {}", page.string()));
     return static_cast<int>(Fault::stopped);
   }
   if (any(RunStatus::finished)) {
     auto const best = std::ranges::find(sweep.runs(), sweep.ranking()[0].setting, &SweepRun::setting);
-    say(fmt::format("finished; best: folio generate {} --prompt TEXT", shell_quoted(sweep.folder_of(*best).string())));
+    say(fmt::format("finished; report: {}; best: folio generate {} --prompt TEXT", page.string(),
+                    shell_quoted(sweep.folder_of(*best).string())));
     return 0;
   }
   say(Level::warning, fmt::format("no run came to its end: see {}", (sweep.path() / "runs").string()));

@@ -13,7 +13,8 @@ namespace {
 constexpr double kWidth = 0.1;       // deviation of the smoothing kernel, decades
 constexpr double kFarAbove = 1.5;    // times the first loss: the curve ends
 constexpr double kLeastFall = 0.02;  // share of the first loss that the curve must fall by
-constexpr double kFlat = 0.015;      // share of that fall within which a loss is as good as the lowest
+constexpr double kRisen = 0.05;      // share of that fall above the lowest at which it has turned
+constexpr double kBelow = 4.5;       // the rate named lies so many times below that place
 
 bool by_loss(RatePoint a, RatePoint b) { return a.loss < b.loss; }
 double decade(double rate) { return std::log10(rate); }
@@ -85,21 +86,23 @@ FoundRate find_rate(RateSearch const& o, std::vector<std::vector<RatePoint>> con
         "the loss left all bounds after {} steps, at a rate of {}: give a lower --from-rate", f.curve.size(),
         format_rate(rate_of(o, int64_t(f.curve.size()))));
   auto const begin = f.curve.begin(), end = f.curve.end(), lowest = std::min_element(begin, end, by_loss);
-  double const fall = begin->loss - lowest->loss, enough = lowest->loss + kFlat * fall;
+  double const fall = begin->loss - lowest->loss, high = lowest->loss + kRisen * fall;
   check(fall > kLeastFall * begin->loss, Fault::failed,
         "the loss fell nowhere between the rates {} and {}: no rate can be named; look at the data, or search between "
         "other rates",
         format_rate(o.low), format_rate(f.curve.back().rate));
-  auto from = lowest, to = lowest;
-  while (from != begin && (from - 1)->loss <= enough) --from;
-  while (to + 1 != end && (to + 1)->loss <= enough) ++to;
-  f.lowest = lowest->rate, f.flat_from = from->rate, f.flat_to = to->rate;
-  f.turned = to + 1 != end || f.curve.size() < size_t(o.steps);
-  f.rate = std::strtod(fmt::format("{:.1e}", std::sqrt(from->rate * to->rate)).c_str(), nullptr);
-  f.why = fmt::format(
-      "the loss falls up to a rate of {}, is lowest and flat up to {}, and {}: {} is the middle of the flat part",
-      format_rate(f.flat_from), format_rate(f.flat_to),
-      f.turned ? "rises beyond" : "was not seen to rise (search on with --to-rate)", format_rate(f.rate));
+  auto const risen = std::find_if(lowest, end, [&](RatePoint p) { return p.loss > high; });
+  f.lowest = lowest->rate, f.risen = (risen == end ? end - 1 : risen)->rate;
+  f.turned = risen != end || f.curve.size() < size_t(o.steps);
+  f.rate = std::strtod(fmt::format("{:.1e}", f.risen / kBelow).c_str(), nullptr);
+  f.why = f.turned ? fmt::format(
+                         "the loss is lowest at a rate of {} and has clearly risen at {}; {} lies {} times below "
+                         "that",
+                         format_rate(f.lowest), format_rate(f.risen), format_rate(f.rate), kBelow)
+                   : fmt::format(
+                         "the loss had not clearly risen at {}, the highest rate; {} lies {} times below it: "
+                         "search on with --to-rate",
+                         format_rate(f.risen), format_rate(f.rate), kBelow);
   return f;
 }
 

@@ -30,14 +30,15 @@ struct RatePoint {
 struct FoundRate {
   double rate = 0;                    // to use as --lr
   double lowest = 0;                  // where the smoothed loss is lowest
-  double flat_from = 0, flat_to = 0;  // around it, where the loss is as good as that
-  bool turned = false;                // false: the loss was still falling at the highest rate
+  double risen = 0;                   // above that, where it has risen by 5 % of its fall
+  bool turned = false;                // false: it had not risen so far at the highest rate, which is `risen`
   std::vector<RatePoint> curve = {};  // smoothed, mean over seeds
   std::string why = {};               // a sentence
 };
 
-/// Of the curves of the seeds, which end where the loss left all bounds. The smoothed loss falls, is flat, and rises;
-/// the rate is the geometric middle of the flat part. Fault::failed where no rate stands out.
+/// Of the curves of the seeds, which end where the loss left all bounds. The rate is `risen` / 4.5: the least distance
+/// from where a step is too large at which runs of several hundred steps hold (docs/numerics.md has the figures).
+/// Fault::failed where no rate stands out.
 FoundRate find_rate(RateSearch const&, std::vector<std::vector<RatePoint>> const& curves);
 
 struct RateTrial {  // what a curve is trained on

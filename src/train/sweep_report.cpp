@@ -1,0 +1,220 @@
+#include "train/sweep_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "report/html.h"
+#include "report/svg_file.h"
+#include "report/table.h"
+#include "train/history.h"
+
+namespace folio::train {
+namespace {
+
+using report::ChartLine;
+using report::Point;
+
+constexpr size_t kMostCurves = 6, kNameLetters = 13;
+
+std::string shortened(std::string const& text, size_t most) {
+  if (report::display_width(text) <= most) return text;
+  std::string out = text;
+  while (report::display_width(out) >= most) {
+    while ((static_cast<unsigned char>(out.back()) & 0xc0) == 0x80) out.pop_back();
+    out.pop_back();
+  }
+  return out + "…";
+}
+
+// What a run was told, as its configuration has it; empty where it does not say.
+std::string told(SweepRun const& r, std::string const& field) {
+  std::string const begin = "\n" + field + " = ";
+  size_t const at = r.toml.find(begin);
+  if (at == r.toml.npos) return "";
+  std::string value = r.toml.substr(at + begin.size(), r.toml.find('\n', at + 1) - at - begin.size());
+  value.resize(std::min(value.size(), value.find("  #")));
+  value.erase(value.find_last_not_of(' ') + 1);
+  return value.size() > 1 && value[0] == '"' ? value.substr(1, value.size() - 2) : value;
+}
+
+double number_of(std::string const& text) {
+  double v = 0;
+  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  return error == std::errc{} && end == text.data() + text.size() ? v : NAN;
+}
+
+using Values = std::function<std::vector<Point>(SweepRun const&, History const&)>;
+
+class Page {
+ public:
+  explicit Page(Sweep const& sweep) : sweep_(sweep), ranking_(sweep.ranking()) {
+    for (SweepRun const& r : sweep.runs()) {
+      Path const log = sweep.folder_of(r) / "metrics.jsonl";
+      std::error_code error;
+      histories_.push_back(std::filesystem::exists(log, error) ? read_history(log) : History{});
+    }
+  }
+
+  std::string html() const {
+    report::SvgFile file{.title = finding_of(sweep_),
+                         .subtitle = subtitle(),
+                         .description = finding_of(sweep_) + " The table ranks all settings.",
+                         .panels = {}};
+    auto const add = [&](std::string const& caption, Values const& values) {
+      report::LineChart chart{.caption = caption, .x_unit = "steps", .lines = lines_of(values), .log_y = true};
+      if (!chart.lines.empty()) file.panels.push_back(svg_panel(chart));
+    };
+    add("validation loss, nats a token, log scale", [](SweepRun const&, History const& h) {
+      std::vector<Point> points;
+      for (EvalReport const& e : h.evals)
+        if (std::isfinite(e.val)) points.push_back({double(e.step), e.val});
+      return points;
+    });
+    for (std::string const& field : sweep_.spec().varied()) add_setting(field, file);
+    add("norm of the weights that decay, log scale", [](SweepRun const&, History const& h) { return norms(h); });
+    add("penalty of the decay, ½ · decay · norm², log scale", [](SweepRun const& r, History const& h) {
+      std::vector<Point> points = norms(h);
+      for (Point& p : points) p.y *= p.y * 0.5 * number_of(told(r, "weight-decay"));
+      return points;
+    });
+    file.tables.push_back(table());
+    file.notes = notes();
+    return report::html(
+        {.title = finding_of(sweep_), .body = "<main>\n" + svg_file(file) + "</main>\n", .data = "", .script = ""});
+  }
+
+ private:
+  // L2 norm of all matrices together.
+  static std::vector<Point> norms(History const& h) {
+    std::vector<Point> points;
+    for (Statistics const& s : h.statistics) {
+      double squares = 0;
+      for (auto const& [name, w] : s.tensors)
+        if (name.ends_with(".weight") && name.find("ln_") == name.npos) squares += w.norm * w.norm;
+      if (squares > 0) points.push_back({double(s.step), std::sqrt(squares)});
+    }
+    return points;
+  }
+
+  // Of the best settings a named line each, of the others a grey one: means over their seeds where all have a value.
+  std::vector<ChartLine> lines_of(Values const& values) const {
+    std::vector<ChartLine> lines;
+    for (size_t rank = 0; rank < ranking_.size(); ++rank) {
+      std::map<double, std::pair<double, size_t>> sums;
+      size_t runs = 0;
+      for (size_t i = 0; i < sweep_.runs().size(); ++i) {
+        if (sweep_.runs()[i].setting != ranking_[rank].setting) continue;
+        ++runs;
+        for (Point const p : values(sweep_.runs()[i], histories_[i])) sums[p.x].first += p.y, ++sums[p.x].second;
+      }
+      ChartLine line{
+          .name = shortened(name_of(ranking_[rank]), kNameLetters), .points = {}, .background = rank >= kMostCurves};
+      for (auto const& [x, sum] : sums)
+        if (sum.second == runs && sum.first > 0) line.points.push_back({x, sum.first / double(runs)});
+      if (line.background) line.name.clear();
+      if (!line.points.empty()) lines.push_back(std::move(line));
+    }
+    return lines;
+  }
+
+  // The lowest loss that was found with each value.
+  void add_setting(std::string const& field, report::SvgFile& file) const {
+    std::vector<std::pair<std::string, double>> best;
+    bool numbers = true;
+    for (Ranked const& r : ranking_) {
+      if (!std::isfinite(r.val)) continue;
+      auto const run = std::ranges::find(sweep_.runs(), r.setting, &SweepRun::setting);
+      std::string const value = told(*run, field);
+      numbers = numbers && std::isfinite(number_of(value));
+      auto const at = std::ranges::find(best, value, &std::pair<std::string, double>::first);
+      if (at == best.end()) best.emplace_back(value, r.val);
+      else at->second = std::min(at->second, r.val);
+    }
+    if (best.size() < 2) return;
+    std::string const caption = "lowest validation loss with each " + field;
+    if (!numbers || best.size() == 2) {
+      report::BarChart bars{.caption = caption, .bars = {}};
+      for (auto const& [value, val] : best)
+        bars.bars.push_back({shortened(value, 16), val, fmt::format("{:.3f}", val), bars.bars.empty()});
+      file.panels.push_back(svg_panel(bars));
+      return;
+    }
+    std::vector<Point> points;
+    for (auto const& [value, val] : best) points.push_back({number_of(value), val});
+    std::ranges::sort(points, {}, &Point::x);
+    auto const [low, high] = std::ranges::minmax(points, {}, &Point::y);
+    double const room = std::max(0.1 * (high.y - low.y), 1e-3);
+    report::LineChart chart{.caption = caption, .x_unit = "", .lines = {{.name = "best", .points = points}}};
+    chart.log_x = points[0].x > 0 && points.back().x >= 20 * points[0].x;
+    chart.low = low.y - room, chart.high = high.y + room;
+    file.panels.push_back(svg_panel(chart));
+  }
+
+  report::SvgTable table() const {
+    static constexpr char const* kKeys[] = {"a", "b", "c", "d"};
+    bool const seeds = sweep_.spec().seeds.size() > 1;
+    report::SvgTable t{.heads = {"setting", "val"}, .rows = {}};
+    if (seeds) t.heads.push_back("±");
+    t.heads.insert(t.heads.end(), {"steps", "became"});
+    for (Ranked const& r : ranking_) {
+      bool const any = std::isfinite(r.val);
+      std::vector<std::string> cells = {shortened(name_of(r), 26), any ? fmt::format("{:.3f}", r.val) : "–"};
+      if (seeds) cells.push_back(any ? fmt::format("{:.3f}", r.deviation) : "–");
+      cells.insert(cells.end(), {report::grouped(r.step), train::name_of(r.status)});
+      t.rows.push_back({t.rows.size() < std::size(kKeys) ? kKeys[t.rows.size()] : "more", std::move(cells)});
+    }
+    return t;
+  }
+
+  std::vector<std::string> notes() const {
+    std::vector<std::string> all;
+    for (Ranked const& r : ranking_)
+      if (report::display_width(name_of(r)) > 26 && all.size() < 12)
+        all.push_back(fmt::format("{}: {}", all.size() + 1, name_of(r)));
+    if (!all.empty()) all.insert(all.begin(), "Long names in full, in the order of the table:");
+    for (SweepRun const& r : sweep_.runs())
+      if (!r.why.empty()) all.push_back(fmt::format("{} failed: {}", r.folder, r.why));
+    if (sweep_.spec().halving)
+      all.push_back(
+          fmt::format("Successive halving from step {} with eta {}: a dropped run was among the worse ones at "
+                      "the step where it ends.",
+                      report::grouped(sweep_.spec().halving->first), sweep_.spec().halving->eta));
+    return all;
+  }
+
+  std::string subtitle() const {
+    size_t ended = 0;
+    for (SweepRun const& r : sweep_.runs()) ended += r.status != RunStatus::waiting;
+    return fmt::format("folio sweep · {} settings · {} of {} runs ended", sweep_.settings().size(), ended,
+                       sweep_.runs().size());
+  }
+
+  std::string const& name_of(Ranked const& r) const { return sweep_.settings()[r.setting].name; }
+
+  Sweep const& sweep_;
+  std::vector<Ranked> ranking_;
+  std::vector<History> histories_;  // of each run
+};
+
+}  // namespace
+
+std::string finding_of(Sweep const& sweep) {
+  auto const ranks = sweep.ranking();
+  auto const name = [&](Ranked const& r) { return sweep.settings()[r.setting].name; };
+  if (ranks.empty() || !std::isfinite(ranks[0].val)) return "No run has been evaluated yet";
+  std::string const best = fmt::format("“{}” reaches the lowest validation loss, {:.3f}", name(ranks[0]), ranks[0].val);
+  if (ranks.size() < 2 || !std::isfinite(ranks[1].val)) return best;
+  double const apart = ranks[1].val - ranks[0].val, noise = std::max(ranks[0].deviation, ranks[1].deviation);
+  if (noise > 0 && apart < noise)
+    return fmt::format("{}; “{}” is as good within what seeds differ by", best, name(ranks[1]));
+  return fmt::format("{}, {:.3f} below “{}”", best, std::max(0.0, apart), name(ranks[1]));
+}
+
+std::string sweep_page(Sweep const& sweep) { return Page(sweep).html(); }
+
+}  // namespace folio::train

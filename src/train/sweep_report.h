@@ -1,0 +1,16 @@
+// A sweep as a page: its finding, the runs ranked, their curves over one another, each setting that was varied against
+// the validation loss, and, where the runs took statistics, the norm of the weights and the penalty of their decay.
+#pragma once
+
+#include "report/chart.h"
+#include "train/sweep.h"
+
+namespace folio::train {
+
+/// One HTML file with nothing outside it. Of a sweep that goes on or has no evaluation yet as well.
+std::string sweep_page(Sweep const&);
+
+/// What the page is titled: a sentence.
+std::string finding_of(Sweep const&);
+
+}  // namespace folio::train
