@@ -12,6 +12,7 @@ RAGGED = "*OfARaggedBatchEqualsTheFullForward/cpu"
 F32 = "InF32/AdamWOfPyTorch.HasItsLosses/cpu"
 BF16 = "*InBf16IsNearTheReferencesLossAndEveryGradient*"
 RULES = "OptimizersOfPyTorch.HaveItsWeightsAndMomentsOver1000Steps"
+OP_SCALE = "*TheLossScaleHalvesOnOverflowAndDoublesAfterCleanSteps/cpu_f32_1_thread"
 OP_RULES = "*TenStepsOfEachRule/cpu_f32_1_thread"
 REFERENCE = "src/backend/reference/"
 CPU = "src/backend/cpu/"
@@ -121,6 +122,13 @@ MISTAKES = [
     (HOST, "a spike is always refused",
      [("o.spike > 0 && s.accepted > 0 && s.norm > o.spike", "s.accepted > 0 && s.norm > 3 + 0 * o.spike")],
      "adamw_step_test", "*RefusedForASpikeOnlyWhereTheOptionsAskForIt/reference"),
+    (HOST, "an overflow leaves the loss scale", [("if (!finite) s.loss_scale =", "if (!finite && every < 0) s.loss_scale =")],
+     "op_optimizer_test", OP_SCALE),
+    (HOST, "an overflow does not begin the count of clean steps anew",
+     [("s.clean_steps = finite ? s.clean_steps + 1 : 0;", "s.clean_steps += finite;")], "op_optimizer_test", OP_SCALE),
+    (HOST, "gradients are divided by the next step's loss scale",
+     [("clip_factor(s.norm, o.clip) / scale;", "clip_factor(s.norm, o.clip) / s.loss_scale;")],
+     "op_optimizer_test", OP_SCALE),
     (HOST, "clipping looks at the scaled norm",
      [("clip_factor(s.norm, o.clip)", "clip_factor(std::sqrt(s.norm_squared), o.clip)")],
      "adamw_step_test", "*IsTheSameWhateverTheLossScale/reference"),
@@ -276,21 +284,23 @@ MISTAKES = [
     (CPU + "kernels/optimizer.cpp", "Nesterov's step is the moment's",
      [("f.nesterov ? fma(all(f.momentum), moment, step) : moment", "moment")], "op_optimizer_test", OP_RULES),
     (CPU + "optimizer.cpp", "Adam's decay is apart from the gradient, as AdamW's",
-     [("float(o.rule == Optimizer::Rule::adamw ? 0 : o.decay)", "float(o.rule == Optimizer::Rule::sgd ? o.decay : 0)"),
-      ("float(o.rule == Optimizer::Rule::adamw ? o.decay : 0)", "float(o.decay)")], "op_optimizer_test", OP_RULES),
+     [("float(o.rule == Rule::adamw ? 0 : o.decay)", "float(o.rule == Rule::sgd ? o.decay : 0)"),
+      ("float(o.rule == Rule::adamw ? o.decay : 0)", "float(o.decay)")], "op_optimizer_test", OP_RULES),
     (CPU + "optimizer.cpp", "a weight's own rate is ignored",
      [("s.input.rate * o.rate", "s.input.rate")], "op_optimizer_test", OP_RULES),
     (CPU + "optimizer.cpp", "a refused step still updates", [("if (!s.accept) return;", "")],
      "adamw_step_test", "*RefusedForANonFiniteValue*/cpu"),
     (CPU + "optimizer.cpp", "the norm misses the last element of each piece",
      [("std::min(piece, n - p * piece)", "std::min(piece, n - p * piece) - 1")], "adamw_test", F32),
-    # bf16
+    # bf16 and f16
+    ("src/train/trainer.cpp", "f16 has no loss scale",
+     [("state.loss_scale = options_.loss_scale;", "state.loss_scale = 1;")], "loss_scale_test", "LossScale.Falls*"),
     (CPU + "kernels/optimizer.cpp", "the rounded copy of a weight stays as it was",
      [("if (rounded) store(", "if (rounded && left < 0) store(")],
      "adamw_step_test", "*LeavesTheBackendsOwnFormPrepared/cpu_bf16"),
     (CPU + "linear.cpp", "prepare rounds the first half of a weight only",
-     [("convert(factor<bf16>(w), w.master.as<float>(), w.shape.size())",
-       "convert(factor<bf16>(w), w.master.as<float>(), w.shape.size() / 2)")], "gradient_device_test", BF16),
+     [("convert(factor<S>(w), w.master.as<float>(), w.shape.size())",
+       "convert(factor<S>(w), w.master.as<float>(), w.shape.size() / 2)")], "gradient_device_test", BF16),
     (CPU + "classifier.cpp", "the gradient of the logits stays f32 where its product reads bf16",
      [("if (narrow) table_.bf16.narrow(", "if (narrow && n < 0) table_.bf16.narrow(")], "gradient_device_test", BF16),
     (CPU + "attention.cpp", "backward reads another query in bf16",

@@ -10,9 +10,10 @@
 //
 // (…, C) means any leading dimensions: such an op works row by row; on no rows it does nothing.
 //
-// Types: a run computes in one type D (bf16 or f32 on cpu and cuda; f32, f64 or c128 on the reference). Wide is f32
-// for bf16, else D itself: masters, gradients, moments, statistics, losses, logits, and the residual stream with its
-// gradient. Every other activation and its gradient is D. An op below says "wide" where it is not D.
+// Types: a run computes in one type D (f32 or bf16 on cpu and cuda, f16 on cpu; f32, f64 or c128 on the reference).
+// Wide is f32 for bf16 and f16, else D itself: masters, gradients, moments, statistics, losses, logits, and the
+// residual stream with its gradient. Every other activation and its gradient is D. An op below says "wide" where it is
+// not D.
 //
 // Public ops are not virtual: they check shapes, call the private virtual do_… where there are rows, then tell the
 // observer. A device overrides the do_… functions; a fused one has a default body of basic ones, its test oracle. An op
@@ -86,6 +87,9 @@ inline constexpr int64_t kBlock = 32;
 struct DecideOptions {
   double clip = 1;   // largest norm of a step; 0: never clip
   double spike = 0;  // refuse a norm above spike × norm_mean; 0: never
+  /// Of the gradient scaler (f16): a step that is not finite halves the loss scale, to kLeastLossScale at the least,
+  /// and so many finite ones in a row double it; 0: it stays as it is.
+  int64_t scale_every = 0;
 };
 
 struct Optimizer {
@@ -178,7 +182,7 @@ class FOLIO_API Backend : public Memory {
   // The step. state (1) StepState, input (1) StepInput, as u8.
   void begin_step(Tensor state, Tensor input);           // attempted += 1; loss, norm_squared = 0; takes the input
   void add_norm(Tensor state, Tensor grad);              // norm_squared += Σ grad²
-  void decide_step(Tensor state, DecideOptions const&);  // norm, accept, accepted, grad_factor (clip_factor)
+  void decide_step(Tensor state, DecideOptions const&);  // norm, accept, accepted, grad_factor; the next loss_scale
   // One weight's update, with g = grad_factor · grad, r = state's rate · the optimizer's, t = accepted:
   //   adamw (Loshchilov, Hutter 2019, alg. 2): decay apart from the moments, which begin at 0
   //     m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= r · (m/(1−β₁ᵗ) / (√(v/(1−β₂ᵗ)) + ε) + decay · w)
@@ -264,8 +268,8 @@ class FOLIO_API Backend : public Memory {
 /// Naive loops in f32, f64 and complex<f64>: the executable form of the formulas above. New memory is NaN.
 FOLIO_API std::unique_ptr<Backend> make_reference_backend();
 
-/// f32 on the processor; `threads` 0 takes default_threads() of info.h. Throws Fault::device where AVX2 or FMA is
-/// missing.
+/// f32, bf16 and f16 on the processor; `threads` 0 takes default_threads() of info.h. Throws Fault::device where AVX2
+/// or FMA is missing.
 FOLIO_API std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
 
 struct CudaOptions {

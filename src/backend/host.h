@@ -18,16 +18,29 @@ FOLIO_HOST_DEVICE inline void begin(StepState& s, StepInput const& input) {
   s.loss = s.norm_squared = 0;
 }
 
+/// What the next step multiplies its gradients by (Micikevicius et al. 2018, §3.2, with automatic scaling).
+FOLIO_HOST_DEVICE inline void scale_loss(StepState& s, bool finite, int64_t every) {
+  if (every == 0) return;
+  double const half = s.loss_scale / 2;
+  if (!finite) s.loss_scale = half < kLeastLossScale ? kLeastLossScale : half;
+  s.clean_steps = finite ? s.clean_steps + 1 : 0;
+  if (s.clean_steps < every) return;
+  s.loss_scale *= 2;
+  s.clean_steps = 0;
+}
+
 FOLIO_HOST_DEVICE inline void decide(StepState& s, DecideOptions const& o) {
-  s.norm = std::sqrt(s.norm_squared) / s.loss_scale;
+  double const scale = s.loss_scale;
+  s.norm = std::sqrt(s.norm_squared) / scale;
   bool const finite = std::isfinite(s.norm) && std::isfinite(s.loss);
   bool const spike = o.spike > 0 && s.accepted > 0 && s.norm > o.spike * s.norm_mean;
   s.accept = finite && !spike;
   s.non_finite += !finite;
+  scale_loss(s, finite, o.scale_every);
   if (!s.accept) return;
   s.accepted += 1;
   s.norm_mean = s.accepted == 1 ? s.norm : 0.98 * s.norm_mean + 0.02 * s.norm;
-  s.grad_factor = clip_factor(s.norm, o.clip) / s.loss_scale;
+  s.grad_factor = clip_factor(s.norm, o.clip) / scale;
 }
 
 struct BiasCorrection {  // 1/(1 − βᵗ), t = accepted steps

@@ -44,7 +44,7 @@ Processor look() {
   __builtin_cpu_init();
   Processor p;
   p.model = model_name();
-  p.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  p.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   p.avx512 = p.avx2 && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512dq");

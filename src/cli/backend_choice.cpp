@@ -17,8 +17,8 @@ Fields BackendChoice::fields(bool training) {
        group},
       {"dtype",
        &dtype,
-       "type to compute in; auto: bf16 where the device multiplies it, else f32",
-       {.choices = {"auto", "f32", "bf16"}},
+       "type to compute in; auto: bf16 where the device multiplies it, else f32; f16: the cpu device",
+       {.choices = {"auto", "f32", "bf16", "f16"}},
        group},
       {"threads",
        &threads,
@@ -56,14 +56,21 @@ std::unique_ptr<Backend> BackendChoice::make() const {
 
 DType BackendChoice::compute_type() const {
   bool const reference = device == "reference";
-  check(!(reference && dtype == "bf16"), Fault::value,
-        "--dtype bf16: the reference device has no bf16, it is what bf16 is compared with; give f32, or --device cpu");
+  bool const narrow = dtype == "bf16" || dtype == "f16";
+  check(!(reference && narrow), Fault::value,
+        "--dtype {0}: the reference device has no {0}, it is what {0} is compared with; give f32, or --device cpu",
+        dtype);
+  check(!(on_gpu() && dtype == "f16"), Fault::value,
+        "--dtype f16 with --device {}: every GPU that folio computes on multiplies bf16, which is as fast and needs no "
+        "gradient scaler; give bf16, or --device cpu",
+        device);
   check(!tf32 || (on_gpu() && dtype != "bf16"), Fault::value,
         "--tf32 with --device {} and --dtype {}: it is how a GPU multiplies f32; give --device cuda --dtype f32, or "
         "--no-tf32",
         device, dtype);
   // Every GPU that folio computes on multiplies bf16; what was asked to be TF32 is f32.
   bool const native = on_gpu() ? !tf32 : !reference && level_in_use() >= CpuLevel::avx512_bf16;
+  if (dtype == "f16") return DType::f16;
   return dtype == "bf16" || (dtype == "auto" && native) ? DType::bf16 : DType::f32;
 }
 
@@ -78,11 +85,11 @@ std::string BackendChoice::type_text() const {
 
 std::string BackendChoice::description() const {
   DType const d = compute_type();
-  bool const native = on_gpu() || level_in_use() >= CpuLevel::avx512_bf16;
-  char const* more = tf32               ? ", products in TF32"
-                     : d != DType::bf16 ? ""
-                     : native           ? ", weights kept and sums in f32"
-                                        : ": stored so, multiplied in f32";
+  bool const native = d == DType::bf16 && (on_gpu() || level_in_use() >= CpuLevel::avx512_bf16);
+  char const* more = tf32              ? ", products in TF32"
+                     : d == DType::f32 ? ""
+                     : native          ? ", weights kept and sums in f32"
+                                       : ": stored so, multiplied in f32";
   return fmt::format("{} on {}{}", name_of(d), device_text(), more);
 }
 

@@ -25,7 +25,12 @@ struct Kit {  // the tensors of one block and the head, laid out once
 
   Tensor take(char const* name, Shape shape, DType d = DType::f32) { return arena.take(name, d, shape); }
   Weight weight(char const* name, Shape shape, Uses uses = {}) {
-    Weight w{.shape = shape, .uses = uses, .master = take(name, shape), .grad = take(name, shape), .compute = {}};
+    Weight w{.shape = shape,
+             .uses = uses,
+             .master = take(name, shape),
+             .grad = take(name, shape),
+             .compute = {},
+             .dtype = dtype};
     if (auto const bytes = int64_t(backend.compute_bytes(shape, dtype, uses)))
       w.compute = take(name, {bytes}, DType::u8);
     return w;
@@ -128,8 +133,9 @@ void Kit::fill(Tensor t) {
   std::uniform_real_distribution<float> draw(-0.05f, 0.05f);
   std::vector<float> values(size_t(t.size()));
   for (float& value : values) value = draw(random);
-  std::vector<bf16> rounded(t.dtype == DType::bf16 ? values.size() : 0);
-  std::ranges::transform(values.begin(), values.begin() + int64_t(rounded.size()), rounded.begin(), to_bf16);
+  std::vector<uint16_t> rounded(t.dtype == DType::f32 ? 0 : values.size());
+  for (size_t i = 0; i < rounded.size(); ++i)
+    rounded[i] = t.dtype == DType::f16 ? to_f16(values[i]).bits : to_bf16(values[i]).bits;
   backend.upload(t, rounded.empty() ? static_cast<void const*>(values.data()) : rounded.data());
 }
 

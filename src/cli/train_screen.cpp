@@ -134,6 +134,11 @@ void TrainScreen::saved(int64_t step, Path const& path) {
   say(Level::debug, fmt::format("step {}: saved {}", step, path.string()));
 }
 
+void TrainScreen::overflowed(train::StepReport const& r, double next_loss_scale) {
+  say(fmt::format("step {}: gradients overflowed f16 at the loss scale {}; the step was not taken, the scale is now {}",
+                  r.step, r.loss_scale, next_loss_scale));
+}
+
 void TrainScreen::refused(train::StepReport const& r, int64_t in_a_row) {
   say(Level::warning,
       fmt::format(

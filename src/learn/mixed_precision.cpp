@@ -6,10 +6,10 @@
 #include <cstring>
 #include <map>
 
+#include "core/dtype.h"
 #include "learn/classroom.h"
 #include "learn/lab.h"
 #include "learn/topics.h"
-#include "model/export.h"
 #include "report/table.h"
 
 namespace folio::learn {
@@ -50,7 +50,7 @@ Lost in_f16(std::vector<float> const& values) {
   double n = 0;
   for (float const v : values) {
     if (v == 0) continue;
-    uint16_t const bits = model::to_half(v) & 0x7fff, exponent = bits >> 10;
+    uint16_t const bits = to_f16(v).bits & 0x7fff, exponent = bits >> 10;
     n += 1;
     (bits == 0 ? l.zero : exponent == 0 ? l.imprecise : exponent == 31 ? l.infinite : l.kept) += 1;
   }

@@ -27,7 +27,7 @@ void write_piece(SafetensorsWriter& file, std::span<float const> values, DType d
   if (dtype == DType::f32) return file.write(std::as_bytes(values));
   std::vector<uint16_t> narrow(values.size());
   std::ranges::transform(values, narrow.begin(),
-                         [&](float v) { return dtype == DType::bf16 ? to_bf16(v).bits : to_half(v); });
+                         [&](float v) { return dtype == DType::bf16 ? to_bf16(v).bits : to_f16(v).bits; });
   file.write(std::as_bytes(std::span(narrow)));
 }
 
@@ -37,8 +37,8 @@ void write_stored(SafetensorsWriter& file, ModelDirectory::Stored const& s, DTyp
     piece.assign(static_cast<size_t>(std::min(kPiece, n - first)), 0);
     if (s.tensor != nullptr) s.file->read(*s.tensor, first, std::span(piece));
     if (dtype == DType::f16)
-      if (auto const count =
-              std::ranges::count_if(piece, [](float v) { return std::isfinite(v) && (to_half(v) & 0x7fff) == 0x7c00; });
+      if (auto const count = std::ranges::count_if(
+              piece, [](float v) { return std::isfinite(v) && (to_f16(v).bits & 0x7fff) == 0x7c00; });
           count > 0) {
         if (too_large.count == 0) too_large.first = s.name;
         too_large.count += count;
@@ -59,16 +59,6 @@ bool travels(Path const& file) {
 }
 
 }  // namespace
-
-uint16_t to_half(float x) {
-  auto const bits = std::bit_cast<uint32_t>(x);
-  uint32_t const sign = bits >> 16 & 0x8000, u = bits & 0x7fffffff;
-  if (u > 0x7f800000) return uint16_t(sign | 0x7e00 | (u >> 13 & 0x3ff));
-  if (u >= 0x477ff000) return uint16_t(sign | 0x7c00);  // 65,520 lies between the largest and 2^16: a tie, to even
-  if (u < 0x38800000)  // below 2^-14: beside 0.5, the last bit of an f32 counts 2^-24, as that of the result does
-    return uint16_t(sign | (std::bit_cast<uint32_t>(std::bit_cast<float>(u) + 0.5f) - 0x3f000000));
-  return uint16_t(sign | ((u + 0xfff + (u >> 13 & 1) - 0x38000000) >> 13));
-}
 
 void export_model(Path const& folder, ModelDirectory const& model, DType dtype) {
   check(dtype == DType::bf16 || dtype == DType::f16 || dtype == DType::f32, "a model cannot be exported as {}",

@@ -5,9 +5,6 @@
 
 namespace folio::model {
 
-/// Nearest f16, ties to even; beyond 65,504 infinite, not a number stays so. The bits.
-uint16_t to_half(float);
-
 /// Writes config.json, model.safetensors in `dtype` (bf16, f16 or f32; rounded to nearest, ties to even) and every
 /// other file of the model (its tokenizer, what transformers keeps beside it) into `folder`, which exists: a
 /// FolderWriter's path(). What belongs to a checkpoint or is another form of the weights stays behind. Throws

@@ -39,17 +39,6 @@ StoredType const* type_named(std::string const& name) {
   return nullptr;
 }
 
-float half_to_float(uint16_t h) {
-  uint32_t const sign = uint32_t(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 0x3ff;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | mantissa << 13);
-  if (exponent == 0) {
-    float const tiny = float(mantissa) * 0x1p-24f;
-    return sign ? -tiny : tiny;
-  }
-  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
-}
-float bfloat_to_float(uint16_t b) { return std::bit_cast<float>(uint32_t{b} << 16); }
-
 // to[i] = convert(element i of from), where the elements may lie at any address.
 template <class Stored, class T, class F>
 void read_elements(std::byte const* from, std::span<T> to, F convert) {
@@ -181,10 +170,10 @@ void SafetensorsFile::read(StoredTensor const& t, int64_t first, std::span<T> to
   std::optional<DType> const d = dtype_named(t.dtype);
   if (d == DType::f32) return read_elements<float>(from(4), to, same);
   if (d == DType::f64) return read_elements<double>(from(8), to, same);
-  if (d == DType::f16) return read_elements<uint16_t>(from(2), to, half_to_float);
+  if (d == DType::f16) return read_elements<f16>(from(2), to, [](f16 v) { return to_float(v); });
   check(d == DType::bf16, Fault::content, "{}: {} has the dtype {}; F32, F16, BF16 or F64 is expected", path().string(),
         t.name, t.dtype);
-  read_elements<uint16_t>(from(2), to, bfloat_to_float);
+  read_elements<bf16>(from(2), to, [](bf16 v) { return to_float(v); });
 }
 template void SafetensorsFile::read<float>(StoredTensor const&, int64_t, std::span<float>) const;
 template void SafetensorsFile::read<double>(StoredTensor const&, int64_t, std::span<double>) const;

@@ -1,5 +1,6 @@
 #include "train/checkpoint.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/log.h"
@@ -34,6 +35,7 @@ Json to_json(StepState const& s) {
           {"norm", bits_of(s.norm)},
           {"norm_mean", bits_of(s.norm_mean)},
           {"loss_scale", bits_of(s.loss_scale)},
+          {"clean_steps", s.clean_steps},
           {"grad_factor", bits_of(s.grad_factor)},
           {"non_finite", s.non_finite},
           {"accept", s.accept}};
@@ -51,6 +53,9 @@ StepState step_state_from(Json const& json, std::string const& name) {
   s.input = {.rate = real("rate"), .inverse_total = real("inverse_total")};
   s.loss = real("loss"), s.norm_squared = real("norm_squared"), s.norm = real("norm");
   s.norm_mean = real("norm_mean"), s.loss_scale = real("loss_scale"), s.grad_factor = real("grad_factor");
+  if (json.contains("clean_steps")) s.clean_steps = integer("clean_steps");  // an older folio had no f16
+  check(std::isfinite(s.loss_scale) && s.loss_scale > 0 && s.clean_steps >= 0, Fault::content,
+        "{}: a loss scale of {} after {} clean steps", name, s.loss_scale, s.clean_steps);
   s.non_finite = integer("non_finite"), s.accept = integer("accept");
   check(0 <= s.accepted && s.accepted <= s.attempted, Fault::content, "{}: {} accepted steps of {} attempted", name,
         s.accepted, s.attempted);

@@ -11,7 +11,10 @@ namespace folio::train::rules {
 namespace {
 
 // A step that was refused for its numbers. With a gradient scaler an overflow is no fault: the loss says.
-bool is_broken(StepReport const& r) { return !r.accepted && (!std::isfinite(r.loss) || !std::isfinite(r.norm)); }
+bool is_broken(StepReport const& r) {
+  bool const overflow = r.loss_scale > kLeastLossScale && std::isfinite(r.loss);
+  return !r.accepted && !overflow && (!std::isfinite(r.loss) || !std::isfinite(r.norm));
+}
 
 }  // namespace
 

@@ -68,6 +68,7 @@ StepReport step_from(Json const& line, std::string const& where) {
           .rate = number_of(line, "rate"),
           .norm = norm,
           .clipped = find_number(line, "clipped", where).value_or(norm),
+          .loss_scale = find_number(line, "loss_scale", where).value_or(0),
           .accepted = find_bool(line, "accepted", where).value_or(true),
           .seconds = number_of(line, "seconds"),
           .tokens_per_second = number_of(line, "tokens_per_second"),

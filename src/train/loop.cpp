@@ -73,6 +73,11 @@ void Loop::resume(RunState const& state) {
   log_bytes_ = state.metrics_bytes;
   diagnosis_.set_history(read_history(p_.directory.metrics()));
   saved_step_ = evaluated_step_ = state.step;
+  if (auto const was = state.made.find("dtype"); was != state.made.end() && was->second != p_.made.at("dtype")) {
+    state_.step_state.loss_scale = p_.trainer.options().loss_scale;  // of another type: the scaler begins
+    state_.step_state.clean_steps = 0;
+    p_.trainer.set_state(state_.step_state);
+  }
   note("resume", {{"step", state.step}});
   note_changes(state);
 }
@@ -140,6 +145,7 @@ void Loop::step(Watcher& watcher) {
                           .rate = rate,
                           .norm = s.norm,
                           .clipped = s.norm * clip_factor(s.norm, p_.trainer.options().decide.clip),
+                          .loss_scale = p_.trainer.options().dtype == DType::f16 ? before.loss_scale : 0,
                           .accepted = s.accept != 0,
                           .seconds = seconds(),
                           .tokens_per_second = double(batch_.tokens.size()) / (now() - begin),
@@ -148,15 +154,17 @@ void Loop::step(Watcher& watcher) {
   diagnosis_.add(report);
   watcher.stepped(report);
   if (with_statistics) take_statistics(before.loss_scale, watcher);
+  if (s.loss_scale < before.loss_scale) return watcher.overflowed(report, s.loss_scale);  // the scaler's way, no fault
   state_.refused_in_a_row = s.accept ? 0 : state_.refused_in_a_row + 1;
   if (s.accept) return;
   watcher.refused(report, state_.refused_in_a_row);
   if (state_.refused_in_a_row == 1) look_into(rate, before);
   diagnose(watcher);
+  char const* const of_f16 = report.loss_scale > 0 ? ", or in bf16: values above 65,504 are infinite in f16" : "";
   check(state_.refused_in_a_row < kMostRefused, Fault::diverged,
         "the loss or the gradient norm was not finite in {} steps in a row, up to step {}: the run has diverged; start "
-        "again from an earlier checkpoint or with a lower --lr, a longer --warmup or a smaller --clip",
-        state_.refused_in_a_row, state_.step);
+        "again from an earlier checkpoint or with a lower --lr, a longer --warmup or a smaller --clip{}",
+        state_.refused_in_a_row, state_.step, of_f16);
 }
 
 void Loop::take_statistics(double loss_scale, Watcher& watcher) {

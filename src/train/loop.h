@@ -26,6 +26,7 @@ class Watcher {
   virtual void sampled(Sample const&) {}
   virtual void saved(int64_t /*step*/, Path const&) {}
   virtual void refused(StepReport const&, int64_t /*in_a_row*/) {}
+  virtual void overflowed(StepReport const&, double /*next_loss_scale*/) {}  // a step in f16, not taken
 };
 
 struct Written {

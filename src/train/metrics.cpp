@@ -27,6 +27,7 @@ Json to_json(StepReport const& r) {
   Json json = {
       {"type", "step"}, {"step", r.step}, {"loss", number(r.loss)}, {"rate", r.rate}, {"norm", number(r.norm)}};
   if (r.clipped != r.norm && std::isfinite(r.clipped)) json["clipped"] = r.clipped;
+  if (r.loss_scale > 0) json["loss_scale"] = r.loss_scale;
   if (!r.accepted) json["accepted"] = false;
   json["seconds"] = r.seconds;
   json["tokens_per_second"] = r.tokens_per_second;

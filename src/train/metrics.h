@@ -8,13 +8,14 @@
 namespace folio::train {
 
 struct StepReport {
-  int64_t step = 0;      // 1 for the first
-  double loss = 0;       // weighted mean over the step's counted tokens, nats
-  double rate = 0;       // learning rate
-  double norm = 0;       // of all gradients, before clipping
-  double clipped = 0;    // and after
-  bool accepted = true;  // false: not finite, nothing was written
-  double seconds = 0;    // of training since the run began
+  int64_t step = 0;       // 1 for the first
+  double loss = 0;        // weighted mean over the step's counted tokens, nats
+  double rate = 0;        // learning rate
+  double norm = 0;        // of all gradients, before clipping
+  double clipped = 0;     // and after
+  double loss_scale = 0;  // f16: what its gradients were multiplied by; 0: another type
+  bool accepted = true;   // false: not finite, nothing was written
+  double seconds = 0;     // of training since the run began
   double tokens_per_second = 0;
   double memory_bytes = 0;  // peak resident memory of the process
 };

@@ -26,6 +26,8 @@ struct RunOptions {
   double momentum = 0.9;  // of sgd
   bool nesterov = false;
   std::vector<std::string> groups;  // train/groups.h
+  double loss_scale = 65536;        // of f16
+  int64_t loss_scale_every = 2000;
   double label_smoothing = 0;
   int64_t patience = 0;  // evaluations; 0: never stop early
   double min_improvement = 0;

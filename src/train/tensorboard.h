@@ -38,6 +38,7 @@ class Watchers final : public Watcher {
   void sampled(Sample const& s) override { each(&Watcher::sampled, s); }
   void saved(int64_t step, Path const& path) override { each(&Watcher::saved, step, path); }
   void refused(StepReport const& r, int64_t in_a_row) override { each(&Watcher::refused, r, in_a_row); }
+  void overflowed(StepReport const& r, double scale) override { each(&Watcher::overflowed, r, scale); }
 
  private:
   template <class F, class... Arguments>

@@ -30,6 +30,8 @@ void validate(TrainerOptions const& o) {
   in_range("decay", p.decay, p.decay >= 0, "at least 0");
   in_range("rate factor", p.rate, p.rate >= 0, "at least 0");
   check(!p.nesterov || p.momentum > 0, Fault::value, "nesterov without momentum: it looks ahead along the moment");
+  in_range("loss scale", o.loss_scale, kLeastLossScale <= o.loss_scale && o.loss_scale <= 0x1p60, "1 to 2^60");
+  in_range("steps of the loss scale", o.decide.scale_every, o.decide.scale_every >= 0, "at least 0");
   in_range("clip", o.decide.clip, o.decide.clip >= 0, "at least 0");
 }
 
@@ -60,6 +62,7 @@ Trainer::Trainer(Backend& backend, TrainerOptions const& options, std::unique_pt
       options_(options),
       communicator_(communicator ? std::move(communicator) : std::make_unique<Single>(backend)) {
   validate(options);
+  if (options.dtype != DType::f16) options_.loss_scale = 1, options_.decide.scale_every = 0;
   rules_ = tensor_rules(options.config, options.optimizer, options.decay, options.groups);
   lay_out();
   for (Arena* a : arenas()) a->allocate(backend);
@@ -67,7 +70,7 @@ Trainer::Trainer(Backend& backend, TrainerOptions const& options, std::unique_pt
   for (Arena* a : {&parameters_.masters, &parameters_.gradients, &m_, &v_}) backend.zero(a->flat(wide(options.dtype)));
   if (options.initialise) model::initialise(backend, weights_, options.seed);
   StepState state;
-  state.seed = options.seed;
+  state.seed = options.seed, state.loss_scale = options_.loss_scale;
   set_state(state);
   std::vector<int32_t> positions(positions_.size());
   for (size_t i = 0; i < positions.size(); ++i) positions[i] = int32_t(i) % int32_t(options.length);

@@ -23,7 +23,8 @@ struct TrainerOptions {
   Decay decay = Decay::matrices;
   Optimizer optimizer;
   std::vector<Group> groups = {};  // tensors that differ from it
-  DecideOptions decide;
+  double loss_scale = 1;           // f16: what the scaler begins at
+  DecideOptions decide;            // its scale_every is of f16 alone
   ClassifierOptions classifier;
 };
 

@@ -70,7 +70,7 @@ TEST_P(OpContract, ShapesThatDoNotAgreeAreRefused) {
 }
 
 TEST_P(OpContract, WhatIsWideBesideANarrowTypeMustBe) {
-  if (candidate().dtype != DType::bf16) GTEST_SKIP() << "wide and narrow are one type";
+  if (wide(candidate().dtype) == candidate().dtype) GTEST_SKIP() << "wide and narrow are one type";
   Tensor const x = t({3, 4}), y = t({3, 4}), x_wide = wide_t({3, 4});
   Affine const norm{w({4}), w({4})};
   refuses("expected f32", [&] { b.layer_norm(y, {}, x, norm); });
@@ -219,7 +219,7 @@ TEST_P(OpMemory, IsAlignedAndZeroOrNaNInTheTestMode) {
 TEST_P(OpMemory, IsNotPlannedForOtherTypes) {
   auto const backend = candidate().make();
   EXPECT_THROW(backend->compute_bytes({2, 2}, DType::f64, {}), Error);
-  EXPECT_THROW(backend->scratch_bytes({.dtype = DType::f16}), Error);
+  EXPECT_THROW(backend->scratch_bytes({.dtype = DType::i32}), Error);
 }
 
 TEST_P(OpMemory, OfScratchThatIsTooLittleIsRefused) {

@@ -123,6 +123,44 @@ TEST_P(OpOptimizer, ALossScaleLeavesTheStepAsItWas) {
   EXPECT_EQ(weights[0], weights[1]);  // a power of two: every bit
 }
 
+// Each letter is a step: o overflows, . is finite. The scale after it, as a power of two.
+TEST_P(OpOptimizer, TheLossScaleHalvesOnOverflowAndDoublesAfterCleanSteps) {
+  struct Row {
+    int64_t every;
+    int first;
+    char const* steps;
+    std::vector<int> after;
+  };
+  for (Row const& row : std::vector<Row>{
+           {3, 4, "...o......", {4, 4, 5, 4, 4, 4, 5, 5, 5, 6}},
+           {3, 4, "..o..o...", {4, 4, 3, 3, 3, 2, 2, 2, 3}},  // an overflow begins the count anew
+           {2, 1, "ooo..", {0, 0, 0, 0, 1}},                  // not below 1
+           {0, 4, "..o..", {4, 4, 4, 4, 4}},
+       })
+    run_body(candidate(), [&](Rig& rig) -> Outputs {
+      StepState s;
+      s.loss_scale = std::exp2(row.first);
+      Tensor const state = rig.object(s), clean = rig.real_wide({5}, {3, 0, 4, 0, 0}),
+                   overflown = rig.real_wide({5}, {3, 0, INFINITY, 0, 0});
+      int64_t accepted = 0;
+      for (size_t i = 0; i < row.after.size(); ++i) {
+        double const scale = rig.read_object<StepState>(state).loss_scale;
+        bool const finite = row.steps[i] == '.';
+        rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
+        rig.backend->add_norm(state, finite ? clean : overflown);
+        rig.backend->decide_step(state, {.clip = 0, .scale_every = row.every});
+        s = rig.read_object<StepState>(state);
+        EXPECT_EQ(s.loss_scale, std::exp2(row.after[i])) << row.steps << ", step " << i;
+        EXPECT_EQ(s.accept, finite);
+        EXPECT_EQ(s.accepted, accepted += finite);
+        if (!finite) continue;
+        EXPECT_EQ(s.norm, 5 / scale) << "by the scale that this step's gradients had";
+        EXPECT_EQ(s.grad_factor, 1 / scale);
+      }
+      return {};
+    });
+}
+
 FOLIO_ON_EVERY_BACKEND(OpOptimizer);
 
 }  // namespace

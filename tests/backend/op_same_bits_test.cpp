@@ -74,7 +74,7 @@ FOLIO_ON_EVERY_BACKEND(OpSameBits);
 
 TEST(OpSameBitsAcrossThreads, InferenceOnTheProcessorDoesNotDependOnTheThreadCount) {
   Values const x = Draw(1).normal(5 * 300), w = Draw(2).normal(300 * 700);
-  for (DType const dtype : {DType::f32, DType::bf16}) {
+  for (DType const dtype : {DType::f32, DType::bf16, DType::f16}) {
     std::vector<Values> results;
     for (int const threads : {1, 2, 3, 7}) {
       Rig rig(make_cpu_backend(threads), dtype);

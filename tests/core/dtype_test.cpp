@@ -11,9 +11,9 @@ namespace {
 
 TEST(Bf16, EveryValueSurvivesTheWayToF32AndBack) {
   for (uint32_t bits = 0; bits < 65536; ++bits) {
-    float const f = to_float({uint16_t(bits)});
+    float const f = to_float(bf16{uint16_t(bits)});
     uint16_t const back = to_bf16(f).bits;
-    if (std::isnan(f)) EXPECT_TRUE(std::isnan(to_float({back}))) << bits;
+    if (std::isnan(f)) EXPECT_TRUE(std::isnan(to_float(bf16{back}))) << bits;
     else EXPECT_EQ(back, bits);
   }
 }
@@ -22,7 +22,8 @@ TEST(Bf16, RoundsToTheNearestAndTiesToEven) {
   std::mt19937 random(1);
   for (int i = 0; i < 200000; ++i) {
     uint16_t const low = uint16_t(random() % 0x7f7f);  // and its neighbour above are finite
-    float const a = to_float({low}), b = to_float({uint16_t(low + 1)}), middle = float((double(a) + double(b)) / 2);
+    float const a = to_float(bf16{low}), b = to_float(bf16{uint16_t(low + 1)}),
+                middle = float((double(a) + double(b)) / 2);
     uint16_t const even = low % 2 == 0 ? low : uint16_t(low + 1);
     for (float const sign : {1.0f, -1.0f}) {
       uint16_t const s = sign < 0 ? 0x8000 : 0;

@@ -174,7 +174,7 @@ TEST_P(Decoding, TokenByTokenHasTheBitsOfOneCall) {
   EXPECT_EQ(run({1, 31, 2, 33}), whole);
 }
 
-INSTANTIATE_TEST_SUITE_P(, Decoding, testing::Values(kReference, kCpu, kCpuBf16, kCuda, kCudaBf16), kind_name);
+INSTANTIATE_TEST_SUITE_P(, Decoding, testing::Values(kReference, kCpu, kCpuBf16, kCpuF16, kCuda, kCudaBf16), kind_name);
 
 }  // namespace
 }  // namespace folio::test

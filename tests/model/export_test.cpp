@@ -28,17 +28,17 @@ TEST(Half, EveryValueIsItselfAndEveryMiddleGoesToTheEvenNeighbour) {
     for (uint32_t h = 0; h < 0x7c00; ++h) {
       auto const bits = uint16_t(sign | h), next = uint16_t(bits + 1);
       auto const here = float(half_value(bits));
-      ASSERT_EQ(model::to_half(here), bits);
+      ASSERT_EQ(to_f16(here).bits, bits);
       double const step = h == 0x7bff ? 32 : std::abs(half_value(next) - half_value(bits));
       auto const middle = float(half_value(bits) + (sign ? -step : step) / 2);
-      ASSERT_EQ(model::to_half(middle), h & 1 ? next : bits) << h;
-      ASSERT_EQ(model::to_half(std::nextafter(middle, 0.0f)), bits) << h;
-      ASSERT_EQ(model::to_half(std::nextafter(middle, sign ? -INFINITY : INFINITY)), next) << h;
+      ASSERT_EQ(to_f16(middle).bits, h & 1 ? next : bits) << h;
+      ASSERT_EQ(to_f16(std::nextafter(middle, 0.0f)).bits, bits) << h;
+      ASSERT_EQ(to_f16(std::nextafter(middle, sign ? -INFINITY : INFINITY)).bits, next) << h;
     }
-  EXPECT_EQ(model::to_half(INFINITY), 0x7c00);
-  EXPECT_EQ(model::to_half(-1e30f), 0xfc00);
+  EXPECT_EQ(to_f16(INFINITY).bits, 0x7c00);
+  EXPECT_EQ(to_f16(-1e30f).bits, 0xfc00);
   for (uint32_t bits : {0x7f800001u, 0x7fc00000u, 0xffffffffu})
-    EXPECT_TRUE(std::isnan(half_value(model::to_half(std::bit_cast<float>(bits))))) << bits;
+    EXPECT_TRUE(std::isnan(half_value(to_f16(std::bit_cast<float>(bits)).bits))) << bits;
 }
 
 class Export : public testing::Test {
@@ -82,7 +82,7 @@ TEST_F(Export, RoundsEachValueAndCarriesTheOtherFiles) {
       for (size_t k = 0; k < a.size(); ++k)
         ASSERT_EQ(b[k], dtype == DType::f32    ? a[k]
                         : dtype == DType::bf16 ? to_float(to_bf16(a[k]))
-                                               : float(half_value(model::to_half(a[k]))));
+                                               : float(half_value(to_f16(a[k]).bits)));
     }
     std::string const config = read_file(small.path() / "config.json");
     char const* const named = dtype == DType::bf16 ? "bfloat16" : dtype == DType::f16 ? "float16" : "float32";

@@ -178,7 +178,7 @@ TEST_P(Dropped, IsTheIdentityInEvaluationAndGeneration) {
   EXPECT_EQ(logits[0], logits[1]);
 }
 
-INSTANTIATE_TEST_SUITE_P(, Dropped, testing::Values(kReference, kCpu, kCpuBf16, kCuda, kCudaBf16), kind_name);
+INSTANTIATE_TEST_SUITE_P(, Dropped, testing::Values(kReference, kCpu, kCpuBf16, kCpuF16, kCuda, kCudaBf16), kind_name);
 
 }  // namespace
 }  // namespace folio::test

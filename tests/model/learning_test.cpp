@@ -127,8 +127,8 @@ TEST_P(Learns, ToCopyByAttention) {
   EXPECT_LT(last, 0.1);
 }
 
-INSTANTIATE_TEST_SUITE_P(, Fresh, testing::Values(kReference, kCpu, kCpuBf16, kCuda, kCudaBf16), kind_name);
-INSTANTIATE_TEST_SUITE_P(, Learns, testing::Values(kCpu, kCpuBf16, kCuda, kCudaBf16), kind_name);
+INSTANTIATE_TEST_SUITE_P(, Fresh, testing::Values(kReference, kCpu, kCpuBf16, kCpuF16, kCuda, kCudaBf16), kind_name);
+INSTANTIATE_TEST_SUITE_P(, Learns, testing::Values(kCpu, kCpuBf16, kCpuF16, kCuda, kCudaBf16), kind_name);
 
 }  // namespace
 }  // namespace folio::test

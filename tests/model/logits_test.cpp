@@ -103,7 +103,7 @@ TEST_P(Score, BreaksTiesByTheLowerId) {
   for (size_t t = 0; t < next.size(); ++t) EXPECT_EQ(scores[3 * t + 1], next[t]);
 }
 
-INSTANTIATE_TEST_SUITE_P(, Score, testing::Values(kReference, kCpu, kCpuBf16, kCuda, kCudaBf16), kind_name);
+INSTANTIATE_TEST_SUITE_P(, Score, testing::Values(kReference, kCpu, kCpuBf16, kCpuF16, kCuda, kCudaBf16), kind_name);
 
 }  // namespace
 }  // namespace folio::test

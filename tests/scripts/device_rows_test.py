@@ -17,6 +17,7 @@ BUILD = pathlib.Path(os.environ["FOLIO_BUILD"])
 # What is of the processor alone, with the reason.
 PROCESSOR_ONLY = {
     "OpSameBitsAcrossThreads.": "a GPU has no number of threads",
+    "CpuModel.InF16": "f16 is of the processor: every GPU that folio computes on has bf16",
     "CpuModel.DoesNotDependOnTheNumberOfThreads": "a GPU has no number of threads",
     "CpuBackend.": "how the cpu backend takes threads and scratch",
     "Kernels": "the vector loops of each instruction set",
@@ -45,7 +46,7 @@ def missing_rows(rows):
         twin = twin_of(row)
         if twin and twin not in known:
             missing.append(row)
-        if not twin and "cpu" in row.lower() and not any(row.startswith(p) for p in PROCESSOR_ONLY):
+        if not twin and "cpu" in row.lower() and not re.search(r"/cpu_f16(_\d+_threads?)?$", row) and not any(row.startswith(p) for p in PROCESSOR_ONLY):
             missing.append(row)
     return missing
 

@@ -29,6 +29,8 @@ inline Kind const kCpu{"cpu",
 
 inline Kind const kCpuBf16{"cpu_bf16", kCpu.make, DType::bf16, 1e-2};
 
+inline Kind const kCpuF16{"cpu_f16", kCpu.make, DType::f16, 1.5e-3};
+
 inline Kind const kCuda{"cuda",
                         [] {
                           setenv("FOLIO_POISON_MEMORY", "1", 1);

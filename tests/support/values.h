@@ -21,13 +21,19 @@ std::vector<T> host(Backend& backend, Tensor const& t) {
   return v;
 }
 
-/// Of an f64, f32 or bf16 tensor.
+/// Of an f64, f32, bf16 or f16 tensor.
 inline std::vector<double> values(Backend& backend, Tensor const& t) {
   if (t.dtype == DType::f64) return host<double>(backend, t);
   if (t.dtype == DType::bf16) {
     auto const halves = host<bf16>(backend, t);
     std::vector<double> v(halves.size());
-    std::ranges::transform(halves, v.begin(), to_float);
+    std::ranges::transform(halves, v.begin(), [](bf16 x) { return to_float(x); });
+    return v;
+  }
+  if (t.dtype == DType::f16) {
+    auto const halves = host<f16>(backend, t);
+    std::vector<double> v(halves.size());
+    std::ranges::transform(halves, v.begin(), [](f16 x) { return to_float(x); });
     return v;
   }
   check(t.dtype == DType::f32, "{} is {}", t.label, name_of(t.dtype));

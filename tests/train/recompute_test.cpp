@@ -59,7 +59,8 @@ TEST_P(Recomputation, ChangesNoBit) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, Recomputation, testing::Values(kReference, kCpu, kCpuBf16, kCuda, kCudaBf16), kind_name);
+INSTANTIATE_TEST_SUITE_P(, Recomputation, testing::Values(kReference, kCpu, kCpuBf16, kCpuF16, kCuda, kCudaBf16),
+                         kind_name);
 
 }  // namespace
 }  // namespace folio::test

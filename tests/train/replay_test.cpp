@@ -58,7 +58,7 @@ TEST_P(Replay, HasTheBitsOfOpsRunOneByOne) {
   expect_same_bits(partly, replayed);
 }
 
-INSTANTIATE_TEST_SUITE_P(, Replay, testing::Values(kReference, kCpu, kCpuBf16, kCuda, kCudaBf16), kind_name);
+INSTANTIATE_TEST_SUITE_P(, Replay, testing::Values(kReference, kCpu, kCpuBf16, kCpuF16, kCuda, kCudaBf16), kind_name);
 
 }  // namespace
 }  // namespace folio::test

@@ -285,11 +285,10 @@ void Cpu::do_cached_attention(Tensor y, Tensor qkv, Tensor pool, Ragged const& r
 }
 
 size_t Cpu::scratch_bytes(Limits const& l) const {
-  check(l.dtype == DType::f32 || l.dtype == DType::bf16, Fault::value,
-        "the cpu backend computes in f32 and bf16, not {}", name_of(l.dtype));
+  check_type(l.dtype);
   int64_t const C = l.channels, D = l.heads > 0 ? C / l.heads : C;
   int64_t floats = product_floats() + threads_ * 2 * round_up(C, 16);
-  if (l.dtype == DType::bf16)  // a linear layer's input and output, of C and 4C
+  if (l.dtype != DType::f32)  // a linear layer's input and output, of C and 4C
     floats = std::max(
         floats, product_floats() + 5 * l.rows * C + 64 + widening_floats(l.dtype, std::max(4 * C * C, 4 * l.rows * C)));
   floats = std::max(floats, floats_beside_tokens(l.dtype, l.vocab, C) + l.chunk * floats_of_token(l.dtype, l.vocab, C));

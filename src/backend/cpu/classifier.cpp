@@ -28,8 +28,8 @@ void Cpu::do_head(Tensor logits_, Tensor x, Weight const& w) {
                [&]<class S> { logits(logits_.as<float>(), w.shape[0], x.as<S>(), w, x.rows(), room("head")); });
 }
 
-// Of scratch: a token's logits, in bf16 also its x and dx in f32; and what products take whatever the rows.
-int64_t Cpu::floats_of_token(DType d, int64_t V, int64_t C) const { return row_of(V) + (d == DType::bf16 ? 2 * C : 0); }
+// Of scratch: a token's logits, in a narrow type also its x and dx in f32; and what products take whatever the rows.
+int64_t Cpu::floats_of_token(DType d, int64_t V, int64_t C) const { return row_of(V) + (d != DType::f32 ? 2 * C : 0); }
 int64_t Cpu::floats_beside_tokens(DType d, int64_t V, int64_t C) const {
   return product_floats() + widening_floats(d, V * C) + 64;  // 64: each piece begins at a cache line
 }

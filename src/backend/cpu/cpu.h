@@ -1,6 +1,6 @@
-// The processor's backend, in f32 and bf16 (D of backend.h; S in code: what D is stored as). An op takes its tensors
-// apart here, divides the work among threads, and calls plain loops: kernels/ for vectors, through the table of the
-// level in use; matmul.h for oneDNN. The file of an op has the same name in reference/, cpu/ and cpu/kernels/.
+// The processor's backend, in f32, bf16 and f16 (D of backend.h; S in code: what D is stored as). An op takes its
+// tensors apart here, divides the work among threads, and calls plain loops: kernels/ for vectors, through the table of
+// the level in use; matmul.h for oneDNN. The file of an op has the same name in reference/, cpu/ and cpu/kernels/.
 //
 // Same bits: no result depends on which thread did the work or on when. Sums over rows are divided in an order that the
 // thread count decides; everything else does not depend on it either.
@@ -36,12 +36,18 @@ class Room {  // what is left of scratch; copies hand out the same memory again
   int64_t used_ = 0;
 };
 
+inline void check_type(DType d) {
+  check(d == DType::f32 || d == DType::bf16 || d == DType::f16, Fault::value,
+        "the cpu backend computes in f32, bf16 and f16, not {}", name_of(d));
+}
+
 /// f.operator()<S>() for the type that d is stored as.
 template <class F>
 void with_storage(DType d, F f) {
-  check(d == DType::f32 || d == DType::bf16, "the cpu backend computes in f32 and bf16, not {}", name_of(d));
+  check_type(d);
   if (d == DType::f32) f.template operator()<float>();
-  else f.template operator()<bf16>();
+  else if (d == DType::bf16) f.template operator()<bf16>();
+  else f.template operator()<f16>();
 }
 
 class Cpu final : public Backend {
@@ -50,7 +56,7 @@ class Cpu final : public Backend {
   void* acquire(size_t bytes) override;
   void release(void*) noexcept override;
   size_t scratch_bytes(Limits const&) const override;
-  /// bf16: a rounded copy of what is multiplied, in the master's layout. Else 0: it computes from the masters.
+  /// bf16, f16: a rounded copy of what is multiplied, in the master's layout. Else 0: it computes from the masters.
   size_t compute_bytes(Shape const&, DType, Uses) const override;
 
  private:
@@ -91,8 +97,8 @@ class Cpu final : public Backend {
                Room) const;
   int64_t product_floats() const;  // of scratch, for that
 
-  // Products of training: c = a · b (+ bias, which may be null) and c = or += a · b, by oneDNN. bf16 factors that this
-  // level has no products of are widened in scratch: see products.cpp.
+  // Products of training: c = a · b (+ bias, which may be null) and c = or += a · b, by oneDNN. Narrow factors that
+  // this level has no products of are widened in scratch: see products.cpp.
   template <class C, class A, class B>
   void multiply(C* c, int64_t ldc, Matrix<A> a, Matrix<B> b, float const* bias, int64_t M, int64_t N, int64_t K, Room);
   template <class A, class B>
@@ -125,7 +131,13 @@ class Cpu final : public Backend {
   template <class S>
   Kernels<S> const& kernels() const {
     if constexpr (std::is_same_v<S, float>) return table_.f32;
-    else return table_.bf16;
+    else if constexpr (std::is_same_v<S, bf16>) return table_.bf16;
+    else return table_.f16;
+  }
+  /// Does this level multiply S, summing in f32?
+  template <class S>
+  bool native() const {
+    return std::is_same_v<S, float> || (std::is_same_v<S, bf16> && native_bf16_);
   }
   /// What is multiplied: the master, or its rounded copy.
   template <class S>

@@ -16,12 +16,14 @@ constexpr int64_t kStrip = 4096;   // floats of partial sums that stay in the fi
 }  // namespace
 
 size_t Cpu::compute_bytes(Shape const& shape, DType dtype, Uses uses) const {
-  check(dtype == DType::f32 || dtype == DType::bf16, Fault::value, "the cpu backend computes in f32 and bf16, not {}",
-        name_of(dtype));
-  return dtype == DType::bf16 && (uses.linear || uses.head) ? size_t(shape.size()) * sizeof(bf16) : 0;
+  check_type(dtype);
+  return dtype != DType::f32 && (uses.linear || uses.head) ? size_t(shape.size()) * size_of(dtype) : 0;
 }
 void Cpu::do_prepare(Weight const& w) {
-  if (!w.compute.empty()) convert(factor<bf16>(w), w.master.as<float>(), w.shape.size());
+  if (w.compute.empty()) return;
+  with_storage(w.dtype, [&]<class S> {
+    if constexpr (!std::is_same_v<S, float>) convert(factor<S>(w), w.master.as<float>(), w.shape.size());
+  });
 }
 
 int64_t Cpu::product_floats() const { return threads_ * std::max(kGroup * kDepth * table_.f32.panel, kStrip); }
@@ -76,6 +78,8 @@ void Cpu::product(float* c, int64_t ldc, float const* x, Matrix<S> w, float cons
 template void Cpu::product(float*, int64_t, float const*, Matrix<float>, float const*, int64_t, int64_t, int64_t,
                            Room) const;
 template void Cpu::product(float*, int64_t, float const*, Matrix<bf16>, float const*, int64_t, int64_t, int64_t,
+                           Room) const;
+template void Cpu::product(float*, int64_t, float const*, Matrix<f16>, float const*, int64_t, int64_t, int64_t,
                            Room) const;
 
 template <class S>

@@ -25,31 +25,36 @@ void Cpu::do_decide_step(Tensor state, DecideOptions const& o) { decide(step_sta
 void Cpu::do_optimize(Weight const& w, Moments const& moments, Tensor state, Optimizer const& o) {
   StepState const& s = step_state(state);
   if (!s.accept) return;
-  bf16* const rounded = w.compute.empty() ? nullptr : factor<bf16>(w);
-  auto const at = [](auto* p, int64_t i) { return p ? p + i : nullptr; };
+  using Rule = Optimizer::Rule;
   float *W = w.master.as<float>(), *G = w.grad.as<float>(), *M = o.moments() > 0 ? moments.m.as<float>() : nullptr;
   UpdateFactors const common = {.rate = float(s.input.rate * o.rate),
                                 .grad_factor = float(s.grad_factor),
-                                .penalty = float(o.rule == Optimizer::Rule::adamw ? 0 : o.decay)};
-  if (o.rule == Optimizer::Rule::sgd) {
-    SgdFactors const f = {common, float(o.momentum), o.nesterov};
-    return divide(w.master.size(), 1 << 13, 16, [&](int64_t begin, int64_t end, int64_t) {
-      table_.sgd(W + begin, at(rounded, begin), at(M, begin), G + begin, end - begin, f);
+                                .penalty = float(o.rule == Rule::adamw ? 0 : o.decay)};
+  auto const pieces = [&](auto f) { divide(w.master.size(), 1 << 13, 16, f); };
+  with_storage(w.compute.empty() ? DType::f32 : w.dtype, [&]<class S> {
+    S* rounded = nullptr;
+    if constexpr (!std::is_same_v<S, float>) rounded = factor<S>(w);
+    auto const at = [](auto* p, int64_t i) { return p ? p + i : nullptr; };
+    if (o.rule == Rule::sgd) {
+      SgdFactors const f = {common, float(o.momentum), o.nesterov};
+      return pieces([&](int64_t begin, int64_t end, int64_t) {
+        kernels<S>().sgd(W + begin, at(rounded, begin), at(M, begin), G + begin, end - begin, f);
+      });
+    }
+    BiasCorrection const correction = bias_correction(s, o);
+    AdamFactors const f = {common,
+                           float(o.rule == Rule::adamw ? o.decay : 0),
+                           float(o.beta1),
+                           float(o.beta2),
+                           float(1 - o.beta1),
+                           float(1 - o.beta2),
+                           float(o.epsilon),
+                           float(correction.m),
+                           float(correction.v)};
+    float* const V = moments.v.as<float>();
+    pieces([&](int64_t begin, int64_t end, int64_t) {
+      kernels<S>().adam(W + begin, at(rounded, begin), M + begin, V + begin, G + begin, end - begin, f);
     });
-  }
-  BiasCorrection const correction = bias_correction(s, o);
-  AdamFactors const f = {common,
-                         float(o.rule == Optimizer::Rule::adamw ? o.decay : 0),
-                         float(o.beta1),
-                         float(o.beta2),
-                         float(1 - o.beta1),
-                         float(1 - o.beta2),
-                         float(o.epsilon),
-                         float(correction.m),
-                         float(correction.v)};
-  float* const V = moments.v.as<float>();
-  divide(w.master.size(), 1 << 13, 16, [&](int64_t begin, int64_t end, int64_t) {
-    table_.adam(W + begin, at(rounded, begin), M + begin, V + begin, G + begin, end - begin, f);
   });
 }
 

@@ -133,10 +133,11 @@ struct ClassifierKernels {
   LogitSums (*score_row)(float const* z, int64_t V, int64_t target, int64_t& rank);
 };
 
+template <class S>
 struct OptimizerKernels {
   /// rounded, which may be null: w as the products take it.
-  void (*adam)(float* w, bf16* rounded, float* m, float* v, float const* g, int64_t n, AdamFactors const&);
-  void (*sgd)(float* w, bf16* rounded, float* m, float const* g, int64_t n, SgdFactors const&);  // m may be null
+  void (*adam)(float* w, S* rounded, float* m, float* v, float const* g, int64_t n, AdamFactors const&);
+  void (*sgd)(float* w, S* rounded, float* m, float const* g, int64_t n, SgdFactors const&);  // m may be null
 };
 
 struct LimitKernels {                    // what the level can do at most: backend/limits.h
@@ -148,12 +149,18 @@ struct LimitKernels {                    // what the level can do at most: backe
 };
 
 template <class S>
-struct Kernels : LinearKernels<S>, NormKernels<S>, ElementwiseKernels<S>, AttentionKernels<S>, StatisticsKernels<S> {};
+struct Kernels : LinearKernels<S>,
+                 NormKernels<S>,
+                 ElementwiseKernels<S>,
+                 AttentionKernels<S>,
+                 StatisticsKernels<S>,
+                 OptimizerKernels<S> {};
 
 /// All that is compiled for one level.
-struct KernelTable : ClassifierKernels, OptimizerKernels, LimitKernels {
+struct KernelTable : ClassifierKernels, LimitKernels {
   Kernels<float> f32;
   Kernels<folio::bf16> bf16;
+  Kernels<folio::f16> f16;
 };
 
 // One namespace a level. A file of this folder fills its groups; table.cpp fills all. These are the only functions of a

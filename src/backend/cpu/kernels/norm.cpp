@@ -69,6 +69,6 @@ void fill_for(NormKernels<S>& k) {
 
 }  // namespace
 
-void fill_norm(KernelTable& t) { fill_for<float>(t.f32), fill_for<bf16>(t.bf16); }
+void fill_norm(KernelTable& t) { fill_for<float>(t.f32), fill_for<bf16>(t.bf16), fill_for<f16>(t.f16); }
 
 }  // namespace folio::cpu::FOLIO_LEVEL

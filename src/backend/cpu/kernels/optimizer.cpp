@@ -5,13 +5,15 @@
 namespace folio::cpu::FOLIO_LEVEL {
 namespace {
 
-void put(float* w, bf16* rounded, int64_t i, Vec moved, int64_t left) {
+template <class S>
+void put(float* w, S* rounded, int64_t i, Vec moved, int64_t left) {
   store(w + i, moved, left);
   if (rounded) store(rounded + i, moved, left);
 }
 
 // A penalty of 0 adds nothing, so Adam and AdamW are one loop.
-void adam(float* w, bf16* rounded, float* m, float* v, float const* g, int64_t n, AdamFactors const& f) {
+template <class S>
+void adam(float* w, S* rounded, float* m, float* v, float const* g, int64_t n, AdamFactors const& f) {
   for (int64_t i = 0; i < n; i += kLanes) {
     int64_t const left = n - i;
     Vec const weight = load(w + i, left);
@@ -25,7 +27,8 @@ void adam(float* w, bf16* rounded, float* m, float* v, float const* g, int64_t n
   }
 }
 
-void sgd(float* w, bf16* rounded, float* m, float const* g, int64_t n, SgdFactors const& f) {
+template <class S>
+void sgd(float* w, S* rounded, float* m, float const* g, int64_t n, SgdFactors const& f) {
   for (int64_t i = 0; i < n; i += kLanes) {
     int64_t const left = n - i;
     Vec const weight = load(w + i, left);
@@ -40,8 +43,13 @@ void sgd(float* w, bf16* rounded, float* m, float const* g, int64_t n, SgdFactor
   }
 }
 
+template <class S>
+void fill_for(OptimizerKernels<S>& k) {
+  k = {.adam = adam<S>, .sgd = sgd<S>};
+}
+
 }  // namespace
 
-void fill_optimizer(KernelTable& t) { static_cast<OptimizerKernels&>(t) = {.adam = adam, .sgd = sgd}; }
+void fill_optimizer(KernelTable& t) { fill_for<float>(t.f32), fill_for<bf16>(t.bf16), fill_for<f16>(t.f16); }
 
 }  // namespace folio::cpu::FOLIO_LEVEL

@@ -4,8 +4,8 @@
 // code that runs anywhere (level_symbols_test holds this).
 //
 // A loop's tail goes through the same code as its body, with a masked load and store: an element's bits do not
-// depend on its place in the row. load and store take float or bf16; an element of bf16 widens exactly and is rounded
-// to nearest even on the way back, NaN stays NaN.
+// depend on its place in the row. load and store take float, bf16 or f16; a narrow element widens exactly and is
+// rounded to nearest even on the way back, NaN stays NaN.
 #pragma once
 
 #include <immintrin.h>

@@ -1,4 +1,4 @@
-// vector.h for eight lanes: AVX2 with FMA.
+// vector.h for eight lanes: AVX2 with FMA and F16C.
 #pragma once
 
 #include <immintrin.h>
@@ -41,15 +41,23 @@ inline __m128i narrow(Vec v) {
 }
 inline Vec load(bf16 const* p) { return widen(_mm_loadu_si128(reinterpret_cast<__m128i const*>(p))); }
 inline void store(bf16* p, Vec v) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), narrow(v)); }
-inline Vec load(bf16 const* p, int64_t left) {
+inline Vec load(f16 const* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<__m128i const*>(p))); }
+inline void store(f16* p, Vec v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+template <class S>
+concept Narrow = sizeof(S) == 2;  // bf16, f16
+template <Narrow S>
+inline Vec load(S const* p, int64_t left) {
   if (left >= kLanes) return load(p);
-  alignas(16) bf16 some[kLanes] = {};
+  alignas(16) S some[kLanes] = {};
   for (int64_t i = 0; i < left; ++i) some[i] = p[i];
   return load(some);
 }
-inline void store(bf16* p, Vec v, int64_t left) {
+template <Narrow S>
+inline void store(S* p, Vec v, int64_t left) {
   if (left >= kLanes) return store(p, v);
-  alignas(16) bf16 some[kLanes];
+  alignas(16) S some[kLanes];
   store(some, v);
   for (int64_t i = 0; i < left; ++i) p[i] = some[i];
 }

@@ -46,6 +46,16 @@ inline void store(bf16* p, Vec v, int64_t left) {
   if (left >= kLanes) store(p, v);
   else _mm256_mask_storeu_epi16(p, first_lanes(left), narrow(v));
 }
+inline __m256i halves(Vec v) { return _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+inline Vec load(f16 const* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<__m256i const*>(p))); }
+inline void store(f16* p, Vec v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves(v)); }
+inline Vec load(f16 const* p, int64_t left) {
+  return left >= kLanes ? load(p) : _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(left), p));
+}
+inline void store(f16* p, Vec v, int64_t left) {
+  if (left >= kLanes) store(p, v);
+  else _mm256_mask_storeu_epi16(p, first_lanes(left), halves(v));
+}
 
 inline Vec all(float x) { return _mm512_set1_ps(x); }
 inline Vec zero() { return _mm512_setzero_ps(); }
