@@ -112,9 +112,11 @@ void TrainScreen::evaluated(train::EvalReport const& r) {
 
 void TrainScreen::diagnosed(train::Finding const& f) {
   static constexpr Level kLevels[] = {Level::good, Level::warning, Level::bad};
-  std::string text = train::line_of(f);
-  if (!f.flags.empty()) text += "\n    next time: " + f.flags;
-  else if (f.state != train::State::healthy) text += "\n    " + f.advice;
+  constexpr size_t kMark = 4;  // "[x] "
+  std::string text = wrapped(train::line_of(f), kMark).substr(kMark);
+  if (!f.flags.empty()) text += "    next time: " + f.flags;  // in one line, to paste
+  else if (f.state != train::State::healthy) text += wrapped(f.advice, kMark);
+  if (text.ends_with('\n')) text.pop_back();
   say(kLevels[static_cast<int>(severity_of(f))], text);
 }
 
