@@ -1,6 +1,7 @@
 // folio lr-find: which learning rate suits a model, its data and its optimizer, before a run.
 #include <unistd.h>
 
+#include <cctype>
 #include <nlohmann/json.hpp>
 
 #include "cli/kind.h"
@@ -110,15 +111,16 @@ report::LineChart chart_of(Searched const& s) {
 
 std::string drawing_of(Command const& c, Searched const& s) {
   std::string const rate = report::with_minus(format_rate(s.found.rate));
+  std::string why = report::with_minus(s.found.why) + ".";
+  why[0] = char(std::toupper(static_cast<unsigned char>(why[0])));
   return report::svg_file(
       {.title = fmt::format("A learning rate of {} suits this model and its data", rate),
        .subtitle = fmt::format("folio lr-find · {} steps · {} seeds · {}", c.search.steps, c.search.seeds,
                                describe_optimizer(c.train.run)),
-       .description = report::with_minus(s.found.why),
+       .description = why,
        .panels = {svg_panel(chart_of(s))},
        .tables = {},
-       .notes = {"To paste: --lr " + format_rate(s.found.rate), report::with_minus(s.found.why) + ".",
-                 "Grey: the loss of each step, a line a seed."}});
+       .notes = {"To paste: --lr " + format_rate(s.found.rate), why, "Grey: the loss of each step, a line a seed."}});
 }
 
 }  // namespace
