@@ -9,3 +9,4 @@ endfunction()
 
 folio_embed(src/report/look.css kLookSheet)
 folio_embed(src/cli/score_page.js kScoreScript)
+folio_embed(src/report/charts.js kChartScript)

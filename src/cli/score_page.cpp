@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -13,8 +12,10 @@
 #include "embedded/kScoreScript.h"
 #include "model/sizes.h"
 #include "report/html.h"
+#include "report/pieces.h"
 #include "report/svg.h"
 #include "report/table.h"
+#include "report/words.h"
 #include "text/utf8.h"
 
 namespace folio::cli {
@@ -23,7 +24,7 @@ namespace {
 using report::escape_html;
 using report::grouped;
 
-constexpr char const* kBlank = "\u00a0";               // before a unit
+using report::kBlank;
 constexpr double kClasses[] = {0.5, 1, 2, 3, 4, 5.5};  // nats at which a shade begins; below the first there is none
 constexpr double kHot = 5.5;
 constexpr size_t kMostRows = 4000;  // of the table of all tokens
@@ -255,17 +256,15 @@ std::string lede(ScoredText const& s) {
 }
 
 std::string header(ScoredText const& s) {
-  char written[64];
-  time_t const now = time(nullptr);
-  tm utc{};
-  gmtime_r(&now, &utc);
-  strftime(written, sizeof written, "%Y-%m-%d %H:%M UTC", &utc);
-  std::string out = fmt::format(
-      "<header>\n<div class=\"mast\"><span><b>folio</b> &ensp;score</span><span>{} · {}{}M parameters · {} · written "
-      "{}</span></div>\n<h1>The model finds a typical token of this text as likely as one in {}</h1>\n"
+  std::string out = "<header>\n" +
+                    report::mast("score", {s.model,
+                                           fmt::format("{:.1f}{}M parameters",
+                                                       double(model::count_parameters(s.config).total()) / 1e6, kBlank),
+                                           s.name});
+  out += fmt::format(
+      "<h1>The model finds a typical token of this text as likely as one in {}</h1>\n"
       "<p class=\"lede\">{}</p>\n<dl class=\"stat\">",
-      escape_html(s.model), fmt::format("{:.1f}", double(model::count_parameters(s.config).total()) / 1e6), kBlank,
-      escape_html(s.name), written, one_in(s.scores.mean_loss()), lede(s));
+      one_in(s.scores.mean_loss()), lede(s));
   auto const stat = [&](std::string const& value, char const* name) {
     out += fmt::format("<div><dd>{}</dd><dt>{}</dt></div>", value, name);
   };
@@ -325,22 +324,27 @@ std::string score_page(ScoredText const& s, std::string const& command) {
       "</div>\n<aside class=\"card\" aria-live=\"polite\"><p class=\"soft\">Read-out</p><p>Choose a token: its "
       "probability, its rank and what the model expected in its place stand here.</p></aside></div></section>\n";
   bool const each = s.ids.size() <= kMostBars;
-  body += fmt::format(
-      "<section><div class=\"say\"><h2>Loss by position</h2><p>{} Full ink: {} nats and over.</p></div>"
-      "<div class=\"show\"><figure><figcaption><h3>Loss <span class=\"unit\">nats; position in tokens</span></h3>"
-      "</figcaption><div class=\"plot\">{}</div></figure></div></section>\n",
-      each ? "One bar a token, in reading order."
-           : fmt::format("{} bars, each the mean of neighbouring tokens, in reading order.", kMostBars),
-      kHot, chart(s));
+  body += markup_of(report::Section{
+      .title = "Loss by position",
+      .says = {fmt::format(
+          "{} Full ink: {} nats and over.",
+          each ? "One bar a token, in reading order."
+               : fmt::format("{} bars, each the mean of neighbouring tokens, in reading order.", kMostBars),
+          kHot)},
+      .show = fmt::format("<figure><figcaption><h3>Loss <span class=\"unit\">nats; position in tokens</span></h3>"
+                          "</figcaption><div class=\"plot\">{}</div></figure>",
+                          chart(s))});
+  body += markup_of(report::Section{
+      .title = "Least expected",
+      .how =
+          "A dot · is a blank, ↵ a line end; \\x41 is a byte that is no character by itself. Rank 0 is the likeliest.",
+      .show = tables(s)});
   body +=
-      "<section><div class=\"say\"><h2>Least expected</h2><p class=\"how\">A dot · is a blank, ↵ a line end; \\x41 "
-      "is a byte that is no character by itself. Rank 0 is the likeliest.</p></div><div class=\"show\">" +
-      tables(s) + "</div></section>\n</main>\n";
-  body += fmt::format(
-      "<footer><p>Written by <code>{}</code> · {}. Context {} tokens; a full window drops {} and is read again. "
-      "Computed in {}.</p>"
-      "</footer>\n",
-      escape_html(command), escape_html(version_line()), grouped(s.config.context), grouped(s.slide), s.dtype);
+      "</main>\n" +
+      report::footer({fmt::format(
+          "Written by <code>{}</code> · {}. Context {} tokens; a full window drops {} and is read again. "
+          "Computed in {}.",
+          escape_html(command), escape_html(version_line()), grouped(s.config.context), grouped(s.slide), s.dtype)});
   return report::html(
       {.title = "folio score: " + s.name, .body = std::move(body), .data = token_data(s), .script = kScoreScript});
 }

@@ -16,6 +16,7 @@ int lr_find(Arguments const&);
 int generate(Arguments const&);
 int prepare(Arguments const&);
 int eval(Arguments const&);
+int report(Arguments const&);
 int score(Arguments const&);
 int inspect(Arguments const&);
 int export_(Arguments const&);

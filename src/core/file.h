@@ -135,5 +135,7 @@ class FileLock {
   std::string previous_;
   int file_ = -1;
 };
+/// Whether a process of this machine holds a FileLock on the path, as far as /proc/locks shows it; takes no lock.
+bool is_locked(Path const&);
 
 }  // namespace folio

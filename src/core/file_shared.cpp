@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <fstream>
 #include <thread>
 
 #include "core/error.h"
@@ -116,6 +117,17 @@ FileLock::FileLock(Path const& path, std::string_view content, std::string const
     ::close(file_);
     throw;
   }
+}
+
+bool is_locked(Path const& path) {
+  struct stat named {};
+  if (::stat(path.c_str(), &named) != 0) return false;
+  std::ifstream locks("/proc/locks");
+  std::string const inode =
+      ":" + std::to_string(named.st_ino) + " ";  // "1: FLOCK  ADVISORY  WRITE 812 fe:01:131 0 EOF"
+  for (std::string line; std::getline(locks, line);)
+    if (line.find(" FLOCK ") != line.npos && line.find(inode) != line.npos) return true;
+  return false;
 }
 
 FileLock::~FileLock() {

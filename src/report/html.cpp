@@ -23,8 +23,19 @@ std::string escape_html(std::string_view text) {
         out += "&#39;";
         break;
       default:
-        out += c;
+        if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')  // HTML has no other: the picture of it
+          out += {'\xe2', '\x90', static_cast<char>(0x80 + c)};
+        else out += c;
     }
+  return out;
+}
+
+std::string escape_json(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  for (char const c : json)
+    if (c == '<') out += "\\u003c";
+    else out += c;
   return out;
 }
 
@@ -35,13 +46,8 @@ std::string html(Page const& page) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
       "script-src 'unsafe-inline'\">\n<title>" +
       escape_html(page.title) + "</title>\n<style>\n" + kLookSheet + "</style>\n</head>\n<body>\n" + page.body;
-  if (!page.data.empty()) {
-    out += "<script type=\"application/json\" id=\"tokens\">";
-    for (char const c : page.data)  // "</script>" in a string of the data must not end them
-      if (c == '<') out += "\\u003c";
-      else out += c;
-    out += "</script>\n";
-  }
+  if (!page.data.empty())
+    out += "<script type=\"application/json\" id=\"tokens\">" + escape_json(page.data) + "</script>\n";
   if (!page.script.empty()) out.append("<script>\n").append(page.script).append("</script>\n");
   return out + "</body>\n</html>\n";
 }

@@ -7,7 +7,9 @@
 
 namespace folio::report {
 
-std::string escape_html(std::string_view);  // & < > " '
+std::string escape_html(std::string_view);  // & < > " ', and controls
+/// JSON inside of a script element, which "</script>" in a text must not end.
+std::string escape_json(std::string_view);
 
 /// `title` is text; `body` is markup; `script` runs behind it; `data` is JSON that the script finds as #tokens.
 struct Page {

@@ -1,0 +1,149 @@
+// folio report: a page of one or several runs, from what they have logged so far.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "cli/train_setup.h"
+#include "cli/verbs.h"
+#include "cli/version.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "report/pieces.h"
+#include "report/table.h"
+#include "train/diagnosis.h"
+#include "train/run_report.h"
+#include "train/summary.h"
+
+namespace folio::cli {
+namespace {
+
+using report::grouped;
+using train::ReportedRun;
+
+struct Options {
+  std::vector<std::string> runs;
+  std::string out;
+  bool json = false;
+};
+
+Spec spec_of(Options& o) {
+  return {
+      .name = "report",
+      .summary = "write a page that draws and explains one or several runs",
+      .details =
+          "The page is one file that needs no network: losses by step, tokens and time, learning rate, gradients by "
+          "layer, weights, speed, samples, the diagnosis with flags to paste, and what differs between the runs. It "
+          "reads what the runs have logged and locks nothing, so it can be written again while they go on.",
+      .example =
+          "folio report runs/first\n"
+          "folio report runs/first runs/second --out compared.html\n"
+          "folio report runs/first --json",
+      .positionals = {{"RUN", &o.runs, "run directories, which become A, B, C … in this order", 1, 1000}},
+      .fields = {{"out", &o.out, "the page; report.html where it is not given", {.form = "FILE.html"}, "Output"},
+                 {"json",
+                  &o.json,
+                  "print the numbers, phases and findings as one JSON object; the page is written only with --out",
+                  {},
+                  "Output"}}};
+}
+
+void read_config(Path const& path, ReportedRun& run) {
+  TrainCommand c;
+  Path const file = path / "config.toml";
+  Fields const fields = c.run_fields();
+  from_toml(fields, read_file(file, 1 << 20), file.string());
+  for (Field const& f : fields)
+    if (f.name != "data" && f.name != "size") run.settings.emplace_back(f.name, text_of(f));
+  run.data = Path(c.data).filename().string();
+  run.settings.emplace_back("data", run.data);
+  run.options = c.run;
+  train::Facts facts{.options = c.run, .config = {}, .train_tokens = 0};
+  int64_t vocab = c.model.vocab;
+  try {
+    data::Dataset const data = data_of(c, path);
+    vocab = vocab ? vocab : data.vocab();
+    facts.train_tokens = data.split("train").tokens();
+    if (!data.tokenizer_name().empty() && data.tokenizer_name() != run.data) run.data += ", " + data.tokenizer_name();
+  } catch (Error const&) {  // moved or gone since: the report does without
+  }
+  facts.config = run.config = c.model.config(vocab);
+  run.configured = true;
+  if (!run.history.steps.empty() || !run.history.evals.empty()) run.findings = diagnose(run.history, facts);
+}
+
+ReportedRun read_run(Path const& path, std::string const& name) {
+  std::error_code error;
+  bool const logged = std::filesystem::exists(path / "metrics.jsonl", error);
+  check(logged || train::is_run_directory(path), Fault::missing,
+        "{} is not a run: a run has config.toml and metrics.jsonl", path.string());
+  ReportedRun run{.name = name, .history = {}};
+  run.running = is_locked(path / "lock");
+  if (logged) run.history = train::read_history(path / "metrics.jsonl");
+  try {
+    read_config(path, run);
+  } catch (Error const& e) {
+    run.lacks = e.what();
+  }
+  return run;
+}
+
+// The last part of each path, or all of it where two would be named alike.
+std::vector<std::string> names_of(std::vector<std::string> const& paths) {
+  auto const last = [](std::string const& path) {
+    Path const clean = std::filesystem::absolute(path).lexically_normal();
+    return (clean.has_filename() ? clean : clean.parent_path()).filename().string();
+  };
+  std::vector<std::string> names;
+  for (std::string const& path : paths)
+    names.push_back(std::ranges::count(paths, last(path), last) > 1 ? path : last(path));
+  return names;
+}
+
+// Of several runs one that cannot be read is named in the page, and the others are drawn.
+std::vector<ReportedRun> read_runs(std::vector<std::string> const& paths) {
+  auto const names = names_of(paths);
+  std::vector<ReportedRun> runs;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    try {
+      runs.push_back(read_run(paths[i], names[i]));
+    } catch (Error const& e) {
+      if (paths.size() == 1 || e.fault == Fault::missing) throw;
+      say(Level::warning, fmt::format("{}; the page names it and draws the others", e.what()));
+      runs.push_back({.name = names[i], .history = {}, .lacks = e.what()});
+    }
+    if (!runs.back().history.damage.empty()) say(Level::warning, runs.back().history.damage);
+  }
+  return runs;
+}
+
+std::string table_of(std::vector<ReportedRun> const& runs) {
+  report::Table table({{"", false}, {"run", false}, {"steps"}, {"best"}, {"at"}, {"final"}, {"gap"}, {"state", false}});
+  auto const loss = [](double v) { return std::isfinite(v) ? fmt::format("{:.3f}", v) : std::string("-"); };
+  for (size_t i = 0; i < runs.size(); ++i) {
+    train::Summary const s = summary_of(runs[i].history);
+    table.row({report::letter_of(i), runs[i].name, grouped(s.last_step), loss(s.best), grouped(s.best_step),
+               loss(s.final), loss(s.gap), runs[i].findings.empty() ? "-" : title_of(runs[i].findings[0])});
+  }
+  return table.text();
+}
+
+}  // namespace
+
+int report(Arguments const& arguments) {
+  Options o;
+  if (!parse(spec_of(o), arguments)) return 0;
+  auto const runs = read_runs(o.runs);
+  if (!o.json || !o.out.empty()) {
+    std::string const out = o.out.empty() ? "report.html" : o.out;
+    std::string command = "folio report";
+    for (std::string const& run : o.runs) command += " " + shell_quoted(run);
+    write_file(out, train::run_report(runs, {.command = command, .version = version_line()}));
+    say(fmt::format("written: {}", out));
+  }
+  print(o.json ? dump(run_report_json(runs), 2) + "\n" : table_of(runs));
+  return 0;
+}
+
+}  // namespace folio::cli

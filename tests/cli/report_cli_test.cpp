@@ -1,0 +1,248 @@
+// folio report as a shell runs it: pages of one run and of several, of runs that are damaged, broken, empty, still
+// going on or of another version; what is in them, that nothing in them acts or is fetched, and what is refused.
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/json.h"
+#include "tests/support/files.h"
+#include "tests/support/logs.h"
+#include "tests/support/program.h"
+
+namespace folio::test {
+namespace {
+
+size_t count(std::string const& text, std::string const& what) {
+  size_t n = 0;
+  for (size_t at = 0; (at = text.find(what, at)) != text.npos; at += what.size()) ++n;
+  return n;
+}
+
+bool has(std::string const& text, std::string const& what) { return text.find(what) != text.npos; }
+
+// The values of an attribute, in order.
+std::vector<std::string> values_of(std::string const& page, std::string const& attribute) {
+  std::vector<std::string> values;
+  std::string const open = " " + attribute + "=\"";
+  for (size_t at = 0; (at = page.find(open, at)) != page.npos;) {
+    at += open.size();
+    values.push_back(page.substr(at, page.find('"', at) - at));
+  }
+  return values;
+}
+
+// Every element that is opened is closed in order; what HTML never closes is none.
+void expect_well_formed(std::string const& page) {
+  static std::set<std::string> const kVoid = {"meta", "link", "br"};
+  std::vector<std::string> open;
+  for (size_t at = page.find("<html"); at < page.size(); ++at) {
+    if (page[at] != '<') continue;
+    size_t const end = page.find('>', at), from = at + 1 + (page[at + 1] == '/');
+    ASSERT_NE(end, page.npos);
+    std::string const name = page.substr(from, page.find_first_of(" />\n", from) - from);
+    if (page[at + 1] == '/') {
+      ASSERT_FALSE(open.empty()) << name;
+      ASSERT_EQ(open.back(), name) << "near " << page.substr(at > 200 ? at - 200 : 0, 260);
+      open.pop_back();
+    } else if (page[end - 1] != '/' && !kVoid.contains(name)) {
+      open.push_back(name);
+      if (name == "script" || name == "style") at = page.find("</" + name, end) - 1;  // their text is no markup
+    }
+    if (at < end) at = std::max(at, name == "script" || name == "style" ? at : end);
+  }
+  EXPECT_TRUE(open.empty());
+}
+
+void expect_sound(std::string const& page) {
+  expect_well_formed(page);
+  for (char const* part : {"http://www.w3.org", "https://", "src=", "url(", "@import", "<link", "<iframe", "<img"})
+    EXPECT_EQ(count(page, part), std::string(part) == "http://www.w3.org" ? 1u : 0u)
+        << part;  // a name space in the script
+  auto const ids = values_of(page, "id");
+  EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), ids.size()) << "ids are unique";
+  for (std::string const& href : values_of(page, "href")) EXPECT_EQ(std::ranges::count(ids, href.substr(1)), 1) << href;
+  for (std::string const& labels : values_of(page, "aria-labelledby"))
+    for (std::string const& id : {labels.substr(0, labels.find(' ')), labels.substr(labels.find(' ') + 1)})
+      EXPECT_EQ(std::ranges::count(ids, id), 1) << id;
+  size_t const drawings = count(page, "<svg role=\"img\"");
+  EXPECT_EQ(count(page, "<title id="), drawings);
+  EXPECT_EQ(count(page, "<desc id="), drawings);
+  EXPECT_EQ(count(page, ">nan"), 0u);
+  EXPECT_EQ(count(page, "\"nan"), 0u);
+}
+
+class ReportVerb : public testing::Test {
+ protected:
+  std::string path(std::string const& name) const { return (folder_ / name).string(); }
+  std::string make(std::string const& name, MadeLog const& log = {}, std::string const& config = kMadeConfig) {
+    make_run(folder_ / name, made_log(log), config);
+    return path(name);
+  }
+  std::string page_of(std::vector<std::string> runs, int code = 0) {
+    runs.insert(runs.begin(), "report");
+    for (std::string const& more : {std::string("--out"), path("page.html")}) runs.push_back(more);
+    last_ = run(runs);
+    EXPECT_EQ(last_.code, code) << last_.err;
+    return code == 0 ? read_file(path("page.html")) : "";
+  }
+  ScratchFolder folder_;
+  Ended last_;
+};
+
+TEST_F(ReportVerb, OneRunHasEveryPart) {
+  std::string const page = page_of({make("first", {.sample = "A sample."})});
+  expect_sound(page);
+  for (char const* id :
+       {"verdict", "numbers", "losses", "steering", "layers", "weights", "speed", "samples", "config"}) {
+    EXPECT_EQ(count(page, std::string("<section id=\"") + id), 1u) << id;
+    EXPECT_EQ(count(page, std::string("href=\"#") + id), 1u) << id;
+  }
+  for (char const* id : {"loss", "loss-tokens", "loss-time", "phases", "rate", "norm", "clipped", "gradient-h.1",
+                         "heat-A", "update-mlp", "weights-norm", "weight-norm", "penalty", "speed-chart", "memory"})
+    EXPECT_EQ(count(page, std::string("<figure id=\"") + id + "\"") + count(page, std::string("\" id=\"") + id + "\""),
+              1u)
+        << id;
+  EXPECT_TRUE(has(page, "<pre>A sample.</pre>"));
+  EXPECT_TRUE(has(last_.out, "first")) << "and a table in the terminal";
+}
+
+TEST_F(ReportVerb, TheNumbersAreTheLogs) {
+  std::string const first = make("first");
+  Ended const e = run({"report", first, "--json"});
+  ASSERT_EQ(e.code, 0) << e.err;
+  Json const j = parse_json(e.out, "stdout");
+  Json const& r = j["runs"][0];
+  MadeLog const log;
+  EXPECT_EQ(r["steps"], 1000);
+  EXPECT_NEAR(r["first"].get<double>(), 4.25, 1e-12);
+  EXPECT_NEAR(r["final"].get<double>(), log.train(1000) + 0.05, 1e-12);
+  EXPECT_NEAR(r["gap"].get<double>(), 0.05, 1e-12);
+  EXPECT_NEAR(r["removed"].get<double>(), 1 - r["best"].get<double>() / 4.25, 1e-12);
+  EXPECT_NEAR(r["half_step"].get<double>(), 150 * std::log(2), 8);
+  EXPECT_EQ(r["phases"][0]["phase"], "start");
+  EXPECT_EQ(r["phases"].back()["phase"], "converging");
+  EXPECT_FALSE(r["diagnosis"].empty());
+  std::error_code none;
+  EXPECT_FALSE(std::filesystem::exists("report.html", none)) << "--json alone writes no page";
+}
+
+TEST_F(ReportVerb, SeveralRunsAreComparedAndWhatDiffersIsNamed) {
+  std::string const a = make("a"), b = make("b", {.gap = [](int64_t s) { return 0.002 * double(s); }},
+                                            kMadeConfig + "dropout = 0.2\nlr = 0.003\n");
+  std::string const page = page_of({a, b});
+  expect_sound(page);
+  EXPECT_TRUE(has(page, "They differ in")) << "settings";
+  EXPECT_TRUE(has(page, "<code>dropout</code>"));
+  EXPECT_FALSE(has(page, "<code>heads</code>"));
+  EXPECT_TRUE(has(page, "B learns its text by heart from step"));
+  EXPECT_TRUE(has(page, "<td class=\"best\">"));
+  EXPECT_EQ(count(page, "class=\"verdict"), 3u) << "two cards in their grid";
+}
+
+TEST_F(ReportVerb, TenRunsHaveFourHuesAndStayCompact) {
+  std::vector<std::string> runs;
+  for (int i = 0; i < 10; ++i)
+    runs.push_back(make(fmt::format("r{}", i), {.gap = [i](int64_t s) { return s ? 0.02 * ((i * 7) % 10) : 0.0; }},
+                        kMadeConfig + fmt::format("seed = {}\n", i)));
+  std::string const page = page_of(runs);
+  expect_sound(page);
+  for (char const* key : {"chip a\">A", "chip b\">B", "chip more\">", "chip c", "chip d"})
+    EXPECT_TRUE(has(page, key)) << key;
+  EXPECT_LT(page.size(), 1'000'000u);
+}
+
+TEST_F(ReportVerb, WhatIsFromOutsideStaysText) {
+  std::string const evil = "</script><script>alert(1)</script><b onload=\"x\">&amp;'\x01";
+  std::string const name = "<img onerror=x>&\"'";
+  make(name, {.sample = evil}, kMadeConfig + "tokenizer = \"<i>x</i>\"\n");
+  std::string const page = page_of({path(name)});
+  expect_sound(page);
+  EXPECT_EQ(count(page, "<script>"), 1u) << "the read-out's";
+  EXPECT_EQ(count(page, "<img"), 0u);
+  EXPECT_EQ(count(page, "<i>x"), 0u);
+  EXPECT_EQ(count(page, "<b onload"), 0u);
+  EXPECT_TRUE(has(page, "&lt;img onerror=x&gt;&amp;&quot;&#39;"));
+  EXPECT_TRUE(has(page, "&amp;amp;&#39;␁"));
+}
+
+TEST_F(ReportVerb, ARunThatBrokeIsDrawnUpToThere) {
+  std::string const page = page_of({make("broke", {.steps = 620, .not_finite_from = 612})});
+  expect_sound(page);
+  EXPECT_TRUE(has(page, "not finite at 612"));
+  EXPECT_TRUE(has(page, "breaks at step 612"));
+  EXPECT_TRUE(has(page, "class=\"verdict bad\""));
+}
+
+TEST_F(ReportVerb, ARunWithoutAStepSaysSo) {
+  make_run(folder_ / "new", "", kMadeConfig);
+  std::string page = page_of({path("new")});
+  expect_sound(page);
+  EXPECT_TRUE(has(page, "The run has no step yet"));
+  EXPECT_TRUE(has(page, "No step yet."));
+  EXPECT_FALSE(has(page, "href=\"#losses\""));
+  EXPECT_TRUE(has(page, "href=\"#config\""));
+  std::filesystem::remove(folder_ / "new" / "metrics.jsonl");
+  page = page_of({path("new")});
+  EXPECT_TRUE(has(page, "The run has no step yet"));
+}
+
+TEST_F(ReportVerb, ATornLastLineIsNamedAndTheRestIsDrawn) {
+  std::string const log = made_log({.steps = 500});
+  make_run(folder_ / "torn", log.substr(0, log.size() - 30), kMadeConfig);
+  std::string const page = page_of({path("torn")});
+  expect_sound(page);
+  EXPECT_TRUE(has(page, "The log is damaged."));
+  EXPECT_TRUE(has(last_.err, "has no end"));
+  EXPECT_TRUE(has(page, "id=\"loss\""));
+}
+
+TEST_F(ReportVerb, AnOldLogIsReadAndANewerNamed) {
+  std::string log = made_log({.steps = 300, .statistics_every = 0});
+  make_run(folder_ / "old", log.substr(log.find('\n') + 1), kMadeConfig);
+  std::string page = page_of({path("old")});
+  expect_sound(page);
+  EXPECT_FALSE(has(page, "href=\"#layers\"")) << "no statistics: no part, no link";
+  make_run(folder_ / "newer", "{\"type\":\"format\",\"format\":\"folio-metrics\",\"version\":99}\n", kMadeConfig);
+  page_of({path("newer")}, 65);
+  EXPECT_TRUE(has(last_.err, "version 99"));
+  page = page_of({path("old"), path("newer")});
+  expect_sound(page);
+  EXPECT_FALSE(has(page, "They differ")) << "of the newer nothing is known";
+  EXPECT_TRUE(has(page, "version 99")) << "beside another it is named, and the other is drawn";
+}
+
+TEST_F(ReportVerb, AConfigThatCannotBeReadLeavesTheCurves) {
+  make_run(folder_ / "odd", made_log({.steps = 200}), "version = 1\nno-such-key = 3\n");
+  std::string const page = page_of({path("odd")});
+  expect_sound(page);
+  EXPECT_TRUE(has(page, "no-such-key"));
+  EXPECT_TRUE(has(page, "id=\"loss\""));
+  EXPECT_FALSE(has(page, "href=\"#config\""));
+}
+
+TEST_F(ReportVerb, NumbersOutOfAnyOrderDrawNothingWild) {
+  make_run(folder_ / "wild",
+           made_log({.steps = 50, .eval_every = 10}) +
+               "{\"type\":\"step\",\"step\":-5,\"loss\":1e308,\"rate\":-1,\"norm\":1e308}\n"
+               "{\"type\":\"step\",\"step\":9000000000000000000,\"loss\":-3,\"rate\":0,\"norm\":0}\n"
+               "{\"type\":\"eval\",\"step\":9000000000000000001,\"train\":-1,\"val\":1e308}\n"
+               "{\"type\":\"statistics\",\"step\":3,\"tensors\":{\"x\":{}},\"quiet\":[null]}\n",
+           kMadeConfig);
+  expect_sound(page_of({path("wild")}));
+}
+
+TEST_F(ReportVerb, AHundredThousandStepsStaySmall) {
+  std::string const page = page_of({make("long", {.steps = 100'000, .eval_every = 250, .layers = 12})});
+  EXPECT_LT(page.size(), 400'000u);
+}
+
+TEST_F(ReportVerb, RefusesWhatIsNoRunAndReplacesThePageWhole) {
+  page_of({path("nowhere")}, 66);
+  EXPECT_TRUE(has(last_.err, "is not a run"));
+  std::string const first = make("first");
+  write_file(folder_ / "page.html", "before");
+  EXPECT_TRUE(page_of({first}).starts_with("<!DOCTYPE html>"));
+  EXPECT_EQ(run({"report"}).code, 2);
+}
+
+}  // namespace
+}  // namespace folio::test
