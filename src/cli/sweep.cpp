@@ -45,7 +45,7 @@ struct Command {
             "again goes on where the sweep was stopped or killed; a run that has ended is not repeated. Ctrl-C saves "
             "and exits with 75. A run that diverges ends nothing but itself.",
         .example =
-            "folio sweep examples/sweep.toml --data input.txt --out sweeps/first\n"
+            "folio sweep examples/sweeps/one-thing-each.toml --data input.txt --out first\n"
             "folio sweep rates.toml --out sweeps/rates --jobs 4 --json\n"
             "folio sweep rates.toml --out sweeps/short --steps 200",
         .positionals = {{"SPEC", &file, "what to train, a TOML file"}},
