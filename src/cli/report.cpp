@@ -119,12 +119,12 @@ std::vector<ReportedRun> read_runs(std::vector<std::string> const& paths) {
 }
 
 std::string table_of(std::vector<ReportedRun> const& runs) {
-  report::Table table({{"", false}, {"run", false}, {"steps"}, {"best"}, {"at"}, {"final"}, {"gap"}, {"state", false}});
+  report::Table table({{"", false}, {"run", false}, {"state", false}, {"best"}, {"at"}, {"final"}, {"gap"}, {"steps"}});
   auto const loss = [](double v) { return std::isfinite(v) ? fmt::format("{:.3f}", v) : std::string("-"); };
   for (size_t i = 0; i < runs.size(); ++i) {
     train::Summary const s = summary_of(runs[i].history);
-    table.row({report::letter_of(i), runs[i].name, grouped(s.last_step), loss(s.best), grouped(s.best_step),
-               loss(s.final), loss(s.gap), runs[i].findings.empty() ? "-" : title_of(runs[i].findings[0])});
+    table.row({report::letter_of(i), runs[i].name, runs[i].findings.empty() ? "-" : title_of(runs[i].findings[0]),
+               loss(s.best), grouped(s.best_step), loss(s.final), loss(s.gap), grouped(s.last_step)});
   }
   return table.text();
 }

@@ -76,6 +76,7 @@ std::string signed_text(double v, int digits) { return for_page(fmt::format("{:.
 
 std::string tick_text(double v) {
   if (std::abs(v) < 1e-12) return "0";
+  if (std::abs(v) >= 1e14) return exponent_text(v, 0);
   if (std::abs(v) >= 1000) return round_count(v);
   if (std::abs(v) < 0.005)
     return exponent_text(v, std::abs(std::remainder(v / std::pow(10, std::floor(std::log10(std::abs(v)))), 1)) > 1e-6);

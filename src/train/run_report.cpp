@@ -45,12 +45,12 @@ void give_hues(std::vector<Drawn>& runs) {
     if (chosen.size() < kHues && std::ranges::find(chosen, i) == chosen.end()) chosen.push_back(i);
   };
   if (runs.size() > kHues) {
-    auto const better = [](Drawn const& a, Drawn const& b) {
-      return std::isfinite(a.numbers.best) && !(a.numbers.best >= b.numbers.best);
-    };
+    std::vector<size_t> order;  // of those that have a loss, the best first
+    for (size_t i = 0; i < runs.size(); ++i)
+      if (std::isfinite(runs[i].numbers.best)) order.push_back(i);
+    std::ranges::stable_sort(order, {}, [&](size_t i) { return runs[i].numbers.best; });
     choose(0), choose(1);
-    choose(size_t(std::ranges::min_element(runs, better) - runs.begin()));
-    choose(size_t(std::ranges::max_element(runs, better) - runs.begin()));
+    if (!order.empty()) choose(order.front()), choose(order.back());
   }
   for (size_t i = 0; i < runs.size(); ++i) choose(i);
   std::ranges::sort(chosen);

@@ -132,7 +132,7 @@ std::string layers_table(Drawing const& all, std::vector<Layered> const& runs) {
     for (size_t const at : places) {
       table.heads.push_back((all.several() ? r.run->letter + " " : "") +
                             step_text(std::llround(r.layers[0].points[at].x)));
-      if (runs.size() > 1 && at != 0 && at != n - 1) table.wide.push_back(table.heads.size() - 1);
+      if (runs.size() > 1 && (at != 0 || runs.size() > 2) && at != n - 1) table.wide.push_back(table.heads.size() - 1);
     }
     for (LayerSeries const& l : r.layers) {
       auto const [row, is_new] = rows.emplace(l.name, table.rows.size());

@@ -16,6 +16,7 @@ using report::Axis;
 using report::Figure;
 
 constexpr double kMostRise = 4;  // above the first loss, what is still on the scale
+constexpr size_t kFewRuns = 4;   // whose lines can be labelled where they end
 constexpr size_t kMostDots = 60, kMostEvals = 500;
 
 double EvalReport::*judged(Drawn const& d) { return d.numbers.judged_by_val ? &EvalReport::val : &EvalReport::train; }
@@ -88,14 +89,14 @@ std::optional<Point> end_of(std::vector<Point> const& points) {
   return {};
 }
 
-// A line that ends at the edge is labelled right of it; one that ends before, behind its end.
+// A line that ends at the edge is labelled right of it; one that ends before, behind its end if `inside`.
 void label_end(Figure& figure, Drawn const& d, std::vector<Point> const& points, std::string const& words, bool value,
-               int dy = 4) {
+               bool inside, int dy = 4) {
   auto const end = end_of(points);
   if (!end) return;
   std::string const text = d.letter + " " + words + (value ? fmt::format(" {:.2f}", end->y) : "");
   double const at = figure.plot.x().at(end->x);
-  if (at > 0.97) return figure.plot.end_label(d.key, end->y, text);
+  if (at > 0.97 || !inside) return figure.plot.end_label(d.key, end->y, text);
   double const up = std::clamp(figure.plot.y().at(end->y), 0.0, 1.0);
   figure.plot.say({at, 1 - up, 7, dy}, text, "key on-line " + d.key);
 }
@@ -110,13 +111,15 @@ int beside(Figure const& figure, Curves const& c) {
   return 4 + int(below >= 0 ? std::ceil(kApart - below) : -std::ceil(kApart + below));
 }
 
-void mark_breaks(Drawing const& all, Figure& figure) {
+void mark_breaks(Drawing const& all, Figure& figure, int most) {  // at most so many in words
+  int said = 0;
   for (Drawn const& d : all.runs) {
     if (d.numbers.broken_step < 0) continue;
     double const at = figure.plot.x().at(double(d.numbers.broken_step));
     figure.plot.cross(d.key, double(d.numbers.broken_step));
+    if (said == most) continue;
     bool const left = at > 0.7;
-    figure.plot.say({at, 0, left ? -9 : 9, 15},
+    figure.plot.say({at, 0, left ? -9 : 9, 15 + 15 * said++},
                     fmt::format("{} not finite at {}", d.letter, step_text(d.numbers.broken_step)),
                     left ? "say e" : "say");
   }
@@ -130,7 +133,7 @@ Drawn const* first_overfitting(Drawing const& all) {
 
 void mark_best(Drawing const& all, Figure& figure) {
   for (Drawn const& d : all.runs) {
-    if (!d.hued || !std::isfinite(d.numbers.best)) continue;
+    if (all.runs.size() > kFewRuns || !std::isfinite(d.numbers.best)) continue;
     Point const best{double(d.numbers.best_step), d.numbers.best};
     figure.plot.ring(d.key, best);
     if (d.history.evals.empty() || d.history.evals.back().step == d.numbers.best_step) continue;
@@ -211,14 +214,16 @@ std::string main_chart(Drawing const& all) {
     figure.plot.say({at, 0.05, at > 0.6 ? -6 : 6, 11},
                     fmt::format("{} turns at {}", d->letter, step_text(int64_t(since))), "say narrow" + place);
   }
+  bool const few = all.runs.size() <= kFewRuns;
   for (size_t i = 0; i < curves.size(); ++i) {
     Drawn const& d = all.runs[i];
-    label_end(figure, d, curves[i].val, d.numbers.judged_by_val ? "val" : "eval", true);
-    if (d.hued && all.runs.size() <= 4)
-      label_end(figure, d, columns_of(curves[i].train, all.columns).mean, "train", true, beside(figure, curves[i]));
+    label_end(figure, d, curves[i].val, d.numbers.judged_by_val ? "val" : "eval", true, few);
+    if (few)
+      label_end(figure, d, columns_of(curves[i].train, all.columns).mean, "train", true, few,
+                beside(figure, curves[i]));
   }
   mark_best(all, figure);
-  mark_breaks(all, figure);
+  mark_breaks(all, figure, !first_overfitting(all) ? 3 : few ? 1 : 0);
   figure.table = table_of(all);
   return figure.markup();
 }
@@ -241,7 +246,8 @@ std::string small_chart(Drawing const& all, Figure::Words words, report::TickLab
   Figure figure(std::move(words), {0, last}, *y);
   figure.plot.ticks(7, ticks(last));
   draw(all, figure, curves, false);
-  for (size_t i = 0; i < curves.size(); ++i) label_end(figure, all.runs[i], curves[i].val, "val", false);
+  for (size_t i = 0; i < curves.size(); ++i)
+    label_end(figure, all.runs[i], curves[i].val, "val", false, all.runs.size() <= kFewRuns);
   return figure.markup();
 }
 

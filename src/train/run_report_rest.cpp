@@ -263,6 +263,8 @@ std::optional<report::Section> samples_section(Drawing const& all) {
 
 namespace {
 
+constexpr size_t kMostColumns = 6;  // of settings, with a row a run
+
 std::string value_of(Drawn const& d, std::string const& name) {
   for (auto const& [key, value] : d.run.settings)
     if (key == name) return value;
@@ -295,7 +297,7 @@ std::optional<report::Section> settings_section(Drawing const& all) {
   auto const names = names_of(all), differ = settings_that_differ(all);
   if (names.empty()) return {};
   report::HtmlTable table{.heads = {"setting"}};
-  std::string same;
+  std::string same, others;
   size_t equal = 0;
   auto const shown = [](std::string const& value) { return value.empty() ? std::string("–") : escape_html(value); };
   bool const across = all.runs.size() <= 4;
@@ -313,19 +315,27 @@ std::optional<report::Section> settings_section(Drawing const& all) {
       table.rows.push_back(std::move(row));
     }
   } else {
+    size_t const columns = std::min(differ.size(), kMostColumns);
     table.heads = {"run"};
-    for (std::string const& name : differ) table.heads.push_back(escape_html(name));
+    for (size_t c = 0; c < columns; ++c) table.heads.push_back(escape_html(differ[c]));
     for (size_t c = 4; c < table.heads.size(); ++c) table.wide.push_back(c);
     for (Drawn const& d : all.runs) {
       std::vector<std::string> row = {name_of(d)};
-      for (std::string const& name : differ) row.push_back(shown(value_of(d, name)));
+      for (size_t c = 0; c < columns; ++c) row.push_back(shown(value_of(d, differ[c])));
       table.rows.push_back(std::move(row));
+      if (columns == differ.size()) continue;
+      others += "<p style=\"margin:0 0 6px\">" + name_of(d) + " <code>";
+      for (size_t c = columns; c < differ.size(); ++c)
+        others +=
+            fmt::format("{}{} {}", c > columns ? " · " : "", escape_html(differ[c]), shown(value_of(d, differ[c])));
+      others += "</code></p>";
     }
   }
   std::string const folded = "<p class=\"soft\" style=\"margin:0\"><code>" + same + "</code></p>";
   std::string show = differ.empty() ? "" : report::markup_of(table);
   if (!all.several()) show = report::details(fmt::format("All {} settings", equal), folded);
-  else if (equal > 0) show += report::details(fmt::format("{} settings are the same", equal), folded);
+  else if (!others.empty()) show += report::details("The other settings that differ", others);
+  if (all.several() && equal > 0) show += report::details(fmt::format("{} settings are the same", equal), folded);
   return report::Section{.id = "config",
                          .link = "Settings",
                          .title = !all.several()       ? "Settings"
