@@ -174,7 +174,7 @@ int train(Arguments const& arguments) {
   std::vector<std::string> given;
   if (!parse(spec, with_resume_value(arguments), &given)) return 0;
   if (c.show_groups) return show_groups(c, given);
-  if (!c.replay.empty()) return replay_step(c);
+  if (!c.replay.empty()) return replay_step(c, given);
   check(!c.out.empty(), Fault::usage, "where to? Give --out with the name of the run directory");
   catch_signals();
   OpenedRun opened = open_run(c, given);

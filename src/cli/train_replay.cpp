@@ -2,18 +2,29 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.h"
+#include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "train/broken_step.h"
 #include "train/step_file.h"
 
 namespace folio::cli {
+namespace {
 
-int replay_step(TrainCommand const& c) {
+constexpr std::string_view kOfThisCall[] = {"replay", "device", "threads", "json", "tf32", "graph"};
+
+}  // namespace
+
+int replay_step(TrainCommand const& c, std::vector<std::string> const& given) {
+  for (std::string const& name : given)
+    check(std::ranges::find(kOfThisCall, name) != std::end(kOfThisCall), Fault::value,
+          "--{} beside --replay: the step is taken as its file says; only --device, --threads and --json may be given",
+          name);
   train::SavedStep const step = train::read_step(c.replay);
   BackendChoice choice = c.backend;
   choice.dtype = name_of(step.dtype);

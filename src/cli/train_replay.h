@@ -5,6 +5,7 @@
 
 namespace folio::cli {
 
-int replay_step(TrainCommand const&);
+/// `given`: the fields that were given. Fault::value for one that the file decides.
+int replay_step(TrainCommand const&, std::vector<std::string> const& given);
 
 }  // namespace folio::cli

@@ -114,8 +114,9 @@ void TrainScreen::diagnosed(train::Finding const& f) {
   static constexpr Level kLevels[] = {Level::good, Level::warning, Level::bad};
   constexpr size_t kMark = 4;  // "[x] "
   std::string text = wrapped(train::line_of(f), kMark).substr(kMark);
+  if (f.flags.empty() ? f.state != train::State::healthy : f.state == train::State::not_finite)
+    text += wrapped(f.advice, kMark);
   if (!f.flags.empty()) text += "    next time: " + f.flags;  // in one line, to paste
-  else if (f.state != train::State::healthy) text += wrapped(f.advice, kMark);
   if (text.ends_with('\n')) text.pop_back();
   say(kLevels[static_cast<int>(severity_of(f))], text);
 }

@@ -27,7 +27,7 @@ Counts count(std::vector<std::byte> const& bytes) {
     T value;
     std::memcpy(&value, &bytes[at], sizeof value);
     double x;
-    if constexpr (std::is_same_v<T, bf16>) x = to_float(value);
+    if constexpr (std::is_same_v<T, bf16> || std::is_same_v<T, f16>) x = to_float(value);
     else x = double(value);
     if (std::isnan(x)) ++c.nan;
     else if (std::isinf(x)) ++c.infinite;
@@ -49,6 +49,9 @@ Counts look_at(Backend& backend, Tensor const& tensor, std::vector<std::byte>& b
     case DType::bf16:
       backend.download(bytes.data(), tensor);
       return count<bf16>(bytes);
+    case DType::f16:
+      backend.download(bytes.data(), tensor);
+      return count<f16>(bytes);
     default:
       return {};
   }

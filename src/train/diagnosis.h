@@ -24,6 +24,9 @@ std::string title_of(Finding const&);
 /// What a terminal shows when the state has changed: the state, since when, and the first piece of evidence.
 std::string line_of(Finding const&);
 
+/// The gradient norm of each block, input to output, of its tensors together; empty where they are not known.
+std::vector<double> block_norms(Statistics const&);
+
 /// The state after the last step of the log: all that was found, the main one first. Where nothing is wrong, it is one
 /// finding, healthy. The same log gives the same findings.
 std::vector<Finding> diagnose(History const&, Facts const&);

@@ -6,6 +6,24 @@
 
 #include "train/diagnosis_rules.h"
 
+namespace folio::train {
+
+std::vector<double> block_norms(Statistics const& statistics) {
+  std::vector<double> squares;
+  for (auto const& [name, numbers] : statistics.tensors) {
+    if (!name.starts_with("h.")) continue;
+    size_t block = 0;
+    std::from_chars(name.data() + 2, name.data() + name.size(), block);
+    if (block >= statistics.tensors.size()) continue;
+    if (block >= squares.size()) squares.resize(block + 1, 0);
+    squares[block] += numbers.gradient * numbers.gradient;
+  }
+  for (double& square : squares) square = std::sqrt(square);
+  return squares;
+}
+
+}  // namespace folio::train
+
 namespace folio::train::rules {
 
 namespace {
@@ -28,8 +46,12 @@ std::optional<Finding> not_finite(Seen const& s) {
   }
   if (broken == 0 || s.step - last > quiet_after) return {};
   Finding f{.state = State::not_finite, .since = first};
-  for (Broken const& b : s.history.broken)
-    if (b.step >= first && b.step <= last) f.evidence.insert(f.evidence.end(), b.evidence.begin(), b.evidence.end());
+  std::string file;
+  for (Broken const& b : s.history.broken) {
+    if (b.step < first || b.step > last) continue;
+    f.evidence.insert(f.evidence.end(), b.evidence.begin(), b.evidence.end());
+    if (!b.file.empty()) file = b.file;
+  }
   f.evidence.push_back(fmt::format("the loss or the gradient norm was not finite in {} of the last {} steps", broken,
                                    s.step - first + 1));
   double rate = 0, norm = 0;
@@ -38,8 +60,11 @@ std::optional<Finding> not_finite(Seen const& s) {
   if (rate > 0)
     f.evidence.push_back(fmt::format("before it the rate was {} and the gradient norm {:.2f}", rate_text(rate), norm));
   double const usual = usual_rate(s.facts.config);
-  f.advice =
-      "Look where it begins with folio train --replay FILE; then start from an earlier checkpoint with a lower rate.";
+  f.advice = file.empty() ? "Start from an earlier checkpoint with a lower rate."
+                          : fmt::format(
+                                "folio train --replay RUN/{} takes the step again. Start from an earlier "
+                                "checkpoint with a lower rate.",
+                                file);
   f.flags = fmt::format("--lr {} --clip {}", rate_text(std::min(usual, s.facts.options.schedule.lr / 3)),
                         s.facts.options.clip > 0 ? std::min(1.0, s.facts.options.clip / 2) : 1.0);
   return f;
@@ -51,21 +76,6 @@ namespace {
 
 constexpr double kSteep = 100;  // times, from the first block to the last
 constexpr double kQuiet = 0.5;  // share of a layer's units
-
-// The gradient norm of each block, input to output; empty where the log does not have it.
-std::vector<double> by_block(Statistics const& statistics) {
-  std::vector<double> squares;
-  for (auto const& [name, numbers] : statistics.tensors) {
-    if (!name.starts_with("h.")) continue;
-    size_t block = 0;
-    std::from_chars(name.data() + 2, name.data() + name.size(), block);
-    if (block >= statistics.tensors.size()) continue;
-    if (block >= squares.size()) squares.resize(block + 1, 0);
-    squares[block] += numbers.gradient * numbers.gradient;
-  }
-  for (double& square : squares) square = std::sqrt(square);
-  return squares;
-}
 
 // By what factor the gradient grows from the last block to the first: of a straight line through the logarithms. NaN
 // where it is not known.
@@ -96,10 +106,10 @@ std::string gentler(Seen const& s) {
 std::optional<Finding> exploding_or_vanishing(Seen const& s) {
   std::vector<Statistics> const& all = s.history.statistics;
   if (all.empty()) return {};
-  std::vector<double> const norms = by_block(all.back());
+  std::vector<double> const norms = block_norms(all.back());
   bool const explodes = growth(norms) >= kSteep;
   int64_t const since = since_step(all, [&](Statistics const& one) {
-    double const factor = growth(by_block(one));
+    double const factor = growth(block_norms(one));
     return explodes ? factor >= kSteep : factor <= 1 / kSteep;
   });
   if (since == 0) return {};

@@ -1,6 +1,7 @@
 #include "train/live_diagnosis.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "data/statistics.h"
 
@@ -12,6 +13,20 @@ constexpr int64_t kMostCompared = int64_t{1} << 24;  // the same
 constexpr int64_t kWindow = 64, kMostWindows = 1 << 14;
 
 }  // namespace
+
+void LiveDiagnosis::set_history(History history) {
+  history_ = std::move(history);
+  std::vector<Statistics> const all = std::exchange(history_.statistics, {});
+  history_.samples.clear();
+  for (Statistics const& s : all) add(s);
+}
+
+void LiveDiagnosis::add(Statistics const& s) {
+  history_.statistics.push_back({.step = s.step, .period = s.period, .quiet = s.quiet});
+  std::vector<double> const norms = block_norms(s);
+  for (size_t i = 0; i < norms.size(); ++i)
+    history_.statistics.back().tensors.push_back({"h." + std::to_string(i), {NAN, NAN, NAN, norms[i], NAN}});
+}
 
 bool LiveDiagnosis::due(int64_t step) const { return step % std::max<int64_t>(1, facts_.options.steps / 100) == 0; }
 

@@ -13,10 +13,10 @@ class LiveDiagnosis {
   explicit LiveDiagnosis(Facts facts) : facts_(std::move(facts)) {}
 
   /// What was logged so far: of a run that is resumed, or one that begins.
-  void set_history(History history) { history_ = std::move(history); }
+  void set_history(History);
   void add(StepReport const& r) { history_.steps.push_back(r); }
   void add(EvalReport const& r) { history_.evals.push_back(r); }
-  void add(Statistics const& s) { history_.statistics.push_back(s); }
+  void add(Statistics const&);  // keeps what rules read: some hundred bytes
   void add(Broken const& b) { history_.broken.push_back(b); }
 
   /// Is it time to look, after this step? Each hundredth of the run, whatever happens.
