@@ -59,12 +59,11 @@ void read_config(Path const& path, ReportedRun& run) {
   run.data = Path(c.data).filename().string();
   run.settings.emplace_back("data", run.data);
   run.options = c.run;
-  train::Facts facts{.options = c.run, .config = {}, .train_tokens = 0};
+  train::Facts facts{.options = c.run, .config = {}, .from_model = !c.from.empty()};
   int64_t vocab = c.model.vocab;
   try {
     data::Dataset const data = data_of(c, path);
     vocab = vocab ? vocab : data.vocab();
-    facts.train_tokens = data.split("train").tokens();
     if (!data.tokenizer_name().empty() && data.tokenizer_name() != run.data) run.data += ", " + data.tokenizer_name();
   } catch (Error const&) {  // moved or gone since: the report does without
   }

@@ -123,6 +123,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
     sampler.emplace(*backend, trainer.weights(), *tokenizer, c.run);
   }
   train::RunParts parts{*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made};
+  parts.from_model = !c.from.empty();
   if (sampler) parts.write = [&] { return sampler->write(); };
   train::Loop loop(parts);
   TrainScreen screen(c.run.steps);

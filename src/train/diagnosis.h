@@ -13,7 +13,7 @@ namespace folio::train {
 struct Facts {  // of the run, beside its log
   RunOptions options;
   model::Config config;
-  int64_t train_tokens = 0;  // ids of the split that it learns from; 0: not known
+  bool from_model = false;  // it began with a model's weights, so its shape is that model's
 };
 
 enum class Severity { healthy, warning, bad };

@@ -201,6 +201,7 @@ namespace {
 
 constexpr int64_t kShortestStretch = 60;
 constexpr double kStretch = 0.15;    // of a run that a plateau is seen over
+constexpr int64_t kFlatPoints = 4;   // that its line goes through at least
 constexpr double kFlat = 0.004;      // of the loss: what it falls by there at the least
 constexpr double kSureFlat = 0.012;  // two standard errors of the slope are no more than that
 constexpr double kLeave = 3;         // times that it falls once it has been called flat
@@ -212,18 +213,20 @@ constexpr double kHighStill = 0.5;   // of the peak rate: a rate that falls away
 std::optional<Finding> plateau(Seen const& s) {
   ScheduleOptions const& schedule = s.facts.options.schedule;
   int64_t const cycle = schedule.schedule == "restarts" ? schedule.restart_every : 0;
-  int64_t const stretch = std::max({kShortestStretch, int64_t(kStretch * double(s.steps)), cycle}),
-                from = s.step - stretch;
+  int64_t const stretch = std::max({kShortestStretch, int64_t(kStretch * double(s.steps)), cycle});
+  // One source for the whole run, and evaluations up to the last one: between two of them nothing new is known.
+  bool const by_evaluations = stretch >= (kFlatPoints - 1) * s.facts.options.eval_every && !s.history.evals.empty();
+  int64_t const from = (by_evaluations ? s.history.evals.back().step : s.step) - stretch;
   if (from < stretch / 2 || from < s.facts.options.schedule.warmup) return {};
   std::vector<std::pair<double, double>> points;
-  for (EvalReport const& e : s.history.evals)
-    if (e.step >= from && std::isfinite(e.train)) points.emplace_back(double(e.step), e.train);
-  if (points.size() < 4) {
-    points.clear();
+  if (by_evaluations) {
+    for (EvalReport const& e : s.history.evals)
+      if (e.step >= from && std::isfinite(e.train)) points.emplace_back(double(e.step), e.train);
+  } else {
     for (Block const& b : s.blocks)
       if (b.first >= from) points.emplace_back(middle(b), b.loss);
   }
-  if (points.size() < 4) return {};
+  if (points.size() < size_t(kFlatPoints)) return {};
   double rate = 0, rates = 0, loss = 0;
   for (Block const& b : s.blocks)
     if (b.first >= from) rate += b.rate, rates += 1;
@@ -234,7 +237,7 @@ std::optional<Finding> plateau(Seen const& s) {
   bool const stays = was(s, State::plateau);
   if (change < -(stays ? kLeave : 1) * kFlat || change > 2 * kFlat) return {};
   if (!stays && change - 2 * error < -kSureFlat) return {};
-  Finding f{.state = State::plateau, .since = from};
+  Finding f{.state = State::plateau, .since = stays ? s.history.findings.back().since : from};
   f.evidence.push_back(fmt::format("train loss {} at {}, changed by {} in the last {} steps", loss_text(loss), s.step,
                                    share_text(std::abs(change)), stretch));
   f.evidence.push_back(fmt::format("the rate is {}, its highest was {}", rate_text(s.history.steps.back().rate),
@@ -244,6 +247,9 @@ std::optional<Finding> plateau(Seen const& s) {
   if (s.peak_rate > usual / 2) {
     f.advice = "A constant rate keeps the weights from settling: let it fall.";
     f.flags = fmt::format("--lr {} --schedule cosine", rate_text(std::min(usual, s.peak_rate / 3)));
+  } else if (s.facts.from_model) {
+    f.advice = "At this rate the model takes no more from the text: try a higher one, that falls.";
+    f.flags = fmt::format("--lr {} --schedule cosine", rate_text(std::min(usual, 5 * s.peak_rate)));
   } else {
     f.advice = "The model has learnt what it can hold: a larger one goes on, at a rate that falls.";
     f.flags = fmt::format("--layers {} --embd {} --lr {} --schedule cosine", c.layers + 2, kLarger * c.channels,

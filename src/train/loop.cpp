@@ -43,7 +43,7 @@ Loop::Loop(RunParts const& parts)
       batcher_(parts.data.split("train"), batcher_options(parts.options, parts.trainer.options().length)),
       evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length,
                  parts.trainer.options().dtype),
-      diagnosis_({.options = parts.options, .config = parts.trainer.options().config}) {
+      diagnosis_({.options = parts.options, .config = parts.trainer.options().config, .from_model = parts.from_model}) {
   if (p_.options.stats_every > 0) statistics_.emplace(p_.backend, p_.trainer);
   state_.step_state = p_.trainer.state();  // holds the seed before the first step
   state_.made = p_.made;

@@ -43,6 +43,7 @@ struct RunParts {  // all outlive the loop
   std::vector<Attachment> const& tokenizer;
   std::vector<int32_t> const& byte_lengths;  // of each id, for bits per byte; empty: not known
   std::map<std::string, std::string> made;   // what equal bits depend on
+  bool from_model = false;                   // it began with the weights of --from
   std::function<Written()> write = {};       // a sample, with the weights of now, that changes nothing of the run
 };
 

@@ -26,7 +26,7 @@ double usual(double step) { return 1.5 + 2.67 * std::pow(1 + step / 20, -0.6); }
 // A run of 1,000 steps, up to `until`: the loss of its steps with a little noise, an evaluation every 50.
 Drawn drawn(Curve const& train, Curve const& val = {}, int64_t until = kSteps) {
   Drawn run;
-  run.facts.options.steps = kSteps, run.facts.options.schedule.schedule = "constant",
+  run.facts.options.steps = kSteps, run.facts.options.eval_every = 50, run.facts.options.schedule.schedule = "constant",
   run.facts.options.schedule.warmup = 50;
   run.facts.options.batch = 16;
   run.facts.config = {
@@ -139,6 +139,37 @@ TEST(Diagnosis, ALossThatStaysInTheMiddleIsAPlateauUnlessTheRateHasFallenAway) {
   expect_state(run, State::plateau);
   for (StepReport& s : run.history.steps) s.rate = s.step > 300 ? 1e-5 : 1e-3;
   expect_state(run, State::healthy);
+}
+
+// As the loop does: at each block, with what was said before.
+TEST(Diagnosis, APlateauStandsBetweenTwoEvaluationsToo) {
+  auto const flat = [](double x) { return std::max(usual(x), usual(300)); };
+  for (int64_t eval_every : {50, 100}) {
+    std::vector<Finding> said;
+    for (int64_t until = 550; until <= kSteps; until += 10) {
+      Drawn run = drawn(flat, {}, until);
+      run.facts.options.eval_every = eval_every;
+      std::erase_if(run.history.evals, [&](EvalReport const& e) { return e.step % eval_every != 0; });
+      run.history.findings = said;
+      Finding const found = main_of(run);
+      EXPECT_EQ(found.state, State::plateau) << until << ": " << line_of(found);
+      if (!said.empty()) {
+        EXPECT_EQ(found.since, said[0].since) << until;
+      }
+      said.push_back(found);
+    }
+  }
+}
+
+TEST(Diagnosis, AFlatRunThatBeganWithAModelIsGivenNoOtherShape) {
+  auto const flat = [](double x) { return std::max(usual(x), usual(300)); };
+  Drawn run = drawn(flat, {}, 600);
+  for (StepReport& s : run.history.steps) s.rate *= 0.1;
+  EXPECT_NE(main_of(run).flags.find("--embd"), std::string::npos);
+  run.facts.from_model = true;
+  Finding const found = main_of(run);
+  EXPECT_EQ(found.state, State::plateau);
+  EXPECT_EQ(found.flags, "--lr 5e-4 --schedule cosine");
 }
 
 TEST(Diagnosis, ATextThatRepeatsItselfIsSaidAtOnce) {
