@@ -190,11 +190,15 @@ class Pool {  // of runs that are going on
       while (!signalled() && going_.size() < jobs_) {
         auto const job = sweep_.next();
         if (!job) break;
-        start(*job);
+        going_.push_back({*job, std::chrono::steady_clock::now()});
       }
       if (going_.empty()) return;
+      if (!signalled())
+        for (Going& g : going_)
+          if (!g.child && !g.there && free(g)) start(g);
       if (signalled() && !told_) {
-        for (Going& g : going_) g.child->stop();
+        for (Going& g : going_)
+          if (g.child) g.child->stop();
         told_ = true;
       }
       collect();
@@ -206,24 +210,50 @@ class Pool {  // of runs that are going on
  private:
   struct Going {
     train::SweepJob job;
-    std::unique_ptr<Child> child;
+    std::chrono::steady_clock::time_point since;
+    std::unique_ptr<Child> child = nullptr;  // null while another process holds the run
+    bool waits = false, there = false;       // there: what held it had come so far
   };
 
-  void start(train::SweepJob const& job) {
+  // A sweep that was killed leaves runs that save and stop by themselves, which takes a moment.
+  bool free(Going& g) const {
+    constexpr std::chrono::seconds kPatience(120);
+    SweepRun const& r = sweep_.runs()[g.job.run];
+    Path const lock = sweep_.folder_of(r) / "lock";
+    if (!is_locked(lock)) return true;
+    std::string const by = last_line(lock);
+    check(std::chrono::steady_clock::now() - g.since < kPatience, Fault::exists,
+          "the run {} is in use by {}: end that, and the same command goes on", sweep_.folder_of(r).string(), by);
+    if (!g.waits) say(fmt::format("waits for {}, which still works on {}", by, r.folder));
+    g.waits = true;
+    return false;
+  }
+
+  void start(Going& g) {
+    train::SweepJob const& job = g.job;
     SweepRun const& r = sweep_.runs()[job.run];
     Path const folder = sweep_.folder_of(r), config = folder.string() + ".toml";
+    auto const saved = train::checkpoint_steps(folder);
+    int64_t const step = saved.empty() ? 0 : saved.back();
+    g.there = step >= job.until;
+    if (g.there) return;
     std::vector<std::string> words = {"train", "--out", folder.string(), "--quiet", "--resume", "auto"};
     if (!train::is_run_directory(folder)) words.insert(words.end(), {"--config", config.string()});
-    words.insert(words.end(), {"--stop-after", std::to_string(job.until < r.steps ? job.until - r.step : 0)});
+    words.insert(words.end(), {"--stop-after", std::to_string(job.until < r.steps ? job.until - step : 0)});
     if (threads_ > 0) words.insert(words.end(), {"--threads", std::to_string(threads_)});
-    going_.push_back({job, std::make_unique<Child>(words, variables_, log_of(r))});
+    g.child = std::make_unique<Child>(words, variables_, log_of(r));
   }
 
   Path log_of(SweepRun const& r) const { return sweep_.folder_of(r).string() + ".log"; }
 
+  static std::optional<int> ended(Going& g) {
+    if (g.child) return g.child->ended();
+    return g.there || signalled() ? std::optional(static_cast<int>(Fault::stopped)) : std::nullopt;
+  }
+
   void collect() {
     for (size_t i = going_.size(); i-- > 0;) {
-      auto const code = going_[i].child->ended();
+      auto const code = ended(going_[i]);
       if (!code) continue;
       train::SweepJob const job = going_[i].job;
       going_.erase(going_.begin() + int64_t(i));

@@ -195,6 +195,9 @@ void name_all(std::vector<Setting>& settings, std::string const& file) {
   std::set<std::vector<std::pair<std::string, std::string>>> values;
   for (Setting& s : settings) {
     if (s.name.empty()) s.name = name_of(s.values);
+    check(std::ranges::none_of(s.name, [](unsigned char c) { return c < 0x20 || c == 0x7f; }), Fault::content,
+          "{}: the name of setting {} holds a control character, such as a line feed: leave it out", file,
+          &s - settings.data() + 1);
     auto sorted = s.values;
     std::ranges::sort(sorted);
     check(values.insert(sorted).second, Fault::content, "{}: the setting \"{}\" is there twice", file, s.name);

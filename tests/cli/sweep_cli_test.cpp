@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/support/runs.h"
+#include "train/run_directory.h"
 
 namespace folio {
 namespace {
@@ -104,6 +105,35 @@ TEST_F(SweepVerb, KilledOrStoppedAnywhereItGoesOnBitForBit) {
   EXPECT_EQ(whole["ranking"], sweep["ranking"]);
 }
 
+TEST_F(SweepVerb, ARunOfAKilledSweepSavesAndStopsAndOneThatStillWorksIsWaitedFor) {
+  write_file(folder / "s.toml", base(4000) + "[grid]\nlr = [1e-2]\n");
+  Path const trained = folder / "sweep/runs/001-lr-0.01", lock = trained / "lock";
+  auto const until = [](auto const& what) {
+    for (int i = 0; i < 600 && !what(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return what();
+  };
+  {
+    Child child(command("sweep", {"--threads", "1"}), folder / "err");
+    ASSERT_TRUE(until([&] { return std::filesystem::exists(trained / "metrics.jsonl"); }));
+    child.signal(SIGKILL);
+    EXPECT_EQ(child.wait().signal, SIGKILL);
+  }
+  ASSERT_TRUE(until([&] { return !is_locked(lock); })) << "the run goes on without its sweep";
+  ASSERT_FALSE(train::checkpoint_steps(trained).empty());
+  ASSERT_LT(train::checkpoint_steps(trained).back(), 4000);
+  auto held = std::make_unique<FileLock>(lock, "somebody", "the run");
+  Child child(command("sweep", {"--threads", "1"}), folder / "err");
+  auto const waits = [&] { return read_file(folder / "err").find("waits for somebody") != std::string::npos; };
+  ASSERT_TRUE(until([&] { return child.ended() || waits(); }));
+  EXPECT_FALSE(child.ended());
+  held.reset();
+  Ended const ended = child.wait();
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_TRUE(waits()) << ended.err;
+  EXPECT_EQ(ended.err.find("failed"), std::string::npos) << ended.err;
+  EXPECT_EQ(result("sweep")["runs"][0]["status"], "finished");
+}
+
 TEST_F(SweepVerb, FlagsWinOverTheFileAndVariablesDoNotReachTheRunsTwice) {
   write_file(folder / "base.toml", base(99) + "lr = 2e-3\n");
   write_file(folder / "s.toml", "config = \"base.toml\"\nbatch = 3\n[grid]\nweight-decay = [0.2, 0.1]\n");
@@ -156,6 +186,7 @@ TEST_F(SweepVerb, RefusalsHaveTheirCodeAndLeaveNothingBehind) {
                         {base(40) + "[grid]\nlr = [1]\n", {"--lr", "2"}, 78, "--lr: lr is varied by"},
                         {base(40) + "[grid]\nlr = [1]\n", {"--data", at("nowhere")}, 66, "does not exist"},
                         {"lr = ", {}, 65, "not TOML"},
+                        {base(40) + "[[list]]\nname = \"\\u001b[31mred\"\n", {}, 65, "setting 1 holds a control"},
                         {base(40) + "[grid]\nlr = [1]\n", {"--jobs", "0"}, 78, "--jobs"}}) {
     write_file(folder / "s.toml", row.text);
     Ended const ended = run(command("sweep", row.more));
