@@ -6,8 +6,10 @@
 #include <random>
 
 #include "cli/data_for_model.h"
+#include "cli/train_setup.h"
 #include "cli/verb.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "data/batcher.h"
 #include "model/initial_check.h"
 #include "model/layer_type.h"
@@ -155,12 +157,22 @@ bool steps_taken(model::ModelDirectory const& directory) {  // a checkpoint says
   return std::filesystem::exists(state, error) && get_integer(read_json(state), "step", state.string()) > 0;
 }
 
+// The data that the run reads: prepared by itself from a text, or those that it was given. Empty where they are gone.
+std::string data_of_run(Path const& run) {
+  std::error_code error;
+  if (std::filesystem::exists(run / "data", error)) return (run / "data").string();
+  Path const config = run / "config.toml";
+  TrainCommand c;
+  from_toml(c.run_fields(), read_file(config, uint64_t{1} << 20), config.string());
+  if (std::filesystem::exists(c.data, error)) return c.data;
+  say(Level::warning, fmt::format("the run's data {} are gone: random tokens instead; or give --data", c.data));
+  return "";
+}
+
 // The batch, and what it is in words.
 std::pair<data::HostBatch, std::string> batch_of(model::Config const& c, model::ModelDirectory const* directory,
                                                  Path const& run, GradientOptions const& o) {
-  std::error_code error;
-  std::string path = o.data;
-  if (path.empty() && !run.empty() && std::filesystem::exists(run / "data", error)) path = (run / "data").string();
+  std::string const path = o.data.empty() && !run.empty() ? data_of_run(run) : o.data;
   if (path.empty()) return {random_batch(o.batch, c.context, c.vocab, o.seed), kRandom};
   data::Dataset const data = open_data(path, c.vocab);
   if (directory) (void)tokenizer_of(data, directory->path());

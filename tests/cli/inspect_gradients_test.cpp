@@ -69,7 +69,12 @@ TEST_F(InspectGradients, ItsNormAndLossAreThoseOfTheFirstStepOfARun) {
   Json const trained = json_of({at("run"), "--data", at("data")});
   EXPECT_TRUE(trained["initial"]["trained"].get<bool>());
   EXPECT_LT(trained["loss"].get<double>(), j["loss"].get<double>());
+  EXPECT_EQ(json_of({at("run")})["read"], at("data"));  // the run's own, which its configuration names
+  EXPECT_EQ(json_of({at("run")})["loss"], trained["loss"]);
+  std::filesystem::rename(folder / "data", folder / "elsewhere");
+  EXPECT_EQ(json_of({at("run")})["read"], "random tokens");
   Ended const shown = run({"inspect", at("run"), "--gradients"});
+  EXPECT_NE(shown.err.find("are gone: random tokens"), std::string::npos) << shown.err;
   EXPECT_NE(shown.out.find("The model is trained: "), std::string::npos) << shown.out;
 }
 
