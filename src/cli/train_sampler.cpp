@@ -19,7 +19,11 @@ TrainSampler::TrainSampler(Backend& backend, model::Weights const& of_trainer, t
     : prompt_(o.sample_prompt), weights_(without_gradients(of_trainer)) {
   if (prompt_.empty() && tokenizer.end_of_text()) ids_ = {*tokenizer.end_of_text()};
   else if (prompt_.empty()) prompt_ = "\n";
-  if (ids_.empty()) ids_ = tokenizer.encode(prompt_);
+  try {
+    if (ids_.empty()) ids_ = tokenizer.encode(prompt_);
+  } catch (Error const& e) {
+    fail(e.fault, "--sample-prompt: {}", e.what());
+  }
   options_.sampling.temperature = 0.8;
   options_.sampling.seed = o.seed;
   options_.max_new_tokens = o.sample_tokens;

@@ -160,6 +160,44 @@ std::string unknown_key(Fields const& fields, std::string_view given) {
   return fmt::format("there is no \"{}\"{}", shown(given), near.empty() ? "" : fmt::format("; did you mean {}?", near));
 }
 
+namespace {
+
+std::vector<std::string_view> parts_of(std::string_view name) {
+  std::vector<std::string_view> parts;
+  for (size_t at = 0; at <= name.size();) {
+    size_t const end = std::min(name.find_first_of("-_", at), name.size());
+    if (end > at) parts.push_back(name.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
+// Does `part` stand in `words`, as one of them or as the first letters of several that follow one another?
+bool stands_in(std::string_view part, std::vector<std::string_view> const& words) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == part) return true;
+    size_t n = 0;
+    while (n < part.size() && i + n < words.size() && words[i + n][0] == part[n]) ++n;
+    if (n == part.size() && n > 1) return true;
+  }
+  return false;
+}
+
+// The longest of `known` all of whose parts `given` has: batch of batch_size, lr of learning-rate.
+std::string nearest_by_parts(std::string_view given, std::vector<std::string> const& known) {
+  auto const words = parts_of(given);
+  std::string best;
+  for (std::string const& name : known) {
+    auto const parts = parts_of(name);
+    if (!parts.empty() && name.size() > best.size() &&
+        std::ranges::all_of(parts, [&](std::string_view part) { return stands_in(part, words); }))
+      best = name;
+  }
+  return best;
+}
+
+}  // namespace
+
 std::string nearest(std::string_view given, std::vector<std::string> const& known) {
   std::string best;
   size_t least = 2 + given.size() / 3;
@@ -183,7 +221,7 @@ std::string nearest(std::string_view given, std::vector<std::string> const& know
       best = word;
     }
   }
-  return best;
+  return best.empty() ? nearest_by_parts(given, known) : best;
 }
 
 }  // namespace folio

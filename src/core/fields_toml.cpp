@@ -75,11 +75,19 @@ std::string text_of_node(Field const& field, toml::node const& node, std::string
 
 void set_node(Field const& field, toml::node const& node, std::string const& origin) {
   auto* const list = std::get_if<std::vector<std::string>*>(&field.value);
-  if (!list) return set(field, text_of_node(field, node, origin), origin);
+  auto const set = [&](toml::node const& item) {
+    std::string const text = text_of_node(field, item, origin);
+    try {
+      folio::set(field, text, origin);
+    } catch (Error const& e) {
+      fail(e.fault == Fault::usage ? Fault::content : e.fault, "{}", e.what());  // no command line is at fault
+    }
+  };
+  if (!list) return set(node);
   toml::array const* items = node.as_array();
   check(items, Fault::content, "{}: expected a list of texts in quotes", origin);
   (*list)->clear();  // the file's list is the value, not an addition to the default
-  for (toml::node const& item : *items) set(field, text_of_node(field, item, origin), origin);
+  for (toml::node const& item : *items) set(item);
 }
 
 std::string to_toml(Fields const& fields, std::function<std::string(Field const&)> const& comment) {

@@ -9,6 +9,8 @@
 namespace folio::train {
 namespace {
 
+constexpr double kMostRate = 1e30;  // in f32, in which an update is computed, 1e38 is the end
+
 double cosine_fall(double p) { return 0.5 * (1 + std::cos(std::numbers::pi * p)); }  // 1 at 0, 0 at 1
 
 double warmup_at(ScheduleOptions const& o, int64_t it) {
@@ -49,11 +51,11 @@ std::vector<std::string> const& schedule_names() {
 Fields fields(ScheduleOptions& o) {
   char const* group = "Learning rate";
   return {
-      {"lr", &o.lr, "largest learning rate", {.min = 0, .above_min = true}, group},
+      {"lr", &o.lr, "largest learning rate", {.min = 0, .max = kMostRate, .above_min = true}, group},
       {"min-lr",
        &o.min_lr,
        "floor of every schedule but constant; at most a tenth of lr where not given",
-       {.min = 0},
+       {.min = 0, .max = kMostRate},
        group},
       {"warmup",
        &o.warmup,

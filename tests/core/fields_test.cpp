@@ -212,3 +212,14 @@ TEST(Nearest, SuggestsWhatIsNearAndNothingElse) {
   EXPECT_EQ(nearest("", verbs), "");
   EXPECT_EQ(nearest(std::string(1 << 20, 'x'), verbs), "");
 }
+
+TEST(Nearest, KnowsANameByItsParts) {
+  std::vector<std::string> const flags = {"lr", "min-lr", "batch", "steps", "warmup", "warmup-start", "embd"};
+  EXPECT_EQ(nearest("learning-rate", flags), "lr");
+  EXPECT_EQ(nearest("learning_rate", flags), "lr");
+  EXPECT_EQ(nearest("min-learning-rate", flags), "min-lr");
+  EXPECT_EQ(nearest("batch-size", flags), "batch");
+  EXPECT_EQ(nearest("warmup-stat", flags), "warmup-start");  // a slip counts before parts
+  EXPECT_EQ(nearest("learning-something", flags), "");
+  EXPECT_EQ(nearest("-", flags), "");
+}
