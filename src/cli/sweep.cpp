@@ -145,12 +145,17 @@ SweepRun run_of(Plan const& plan, size_t setting, std::optional<uint64_t> seed) 
   } catch (Error const& e) {
     fail(e.fault, "the setting \"{}\": {}", s.name, e.what());
   }
-  return {.folder = train::folder_name(setting + 1, s.name, seed),
-          .setting = setting,
-          .seed = c.run.seed,
-          .steps = c.run.steps,
-          .eval_every = c.run.eval_every,
-          .toml = to_toml(c.run_fields())};
+  SweepRun r{.folder = train::folder_name(setting + 1, s.name, seed),
+             .setting = setting,
+             .seed = c.run.seed,
+             .steps = c.run.steps,
+             .eval_every = c.run.eval_every,
+             .toml = to_toml(c.run_fields()),
+             .options = c.run,
+             .shape = c.model.config()};
+  Fields const fields = c.run_fields();
+  for (std::string const& field : plan.spec.varied()) r.values[field] = text_of(*find(fields, field));
+  return r;
 }
 
 std::vector<SweepRun> runs_of(Plan const& plan) {
@@ -314,16 +319,6 @@ class Pool {  // of runs that are going on
   Progress progress_;
 };
 
-// At most `most` columns of it, cut between characters.
-std::string shortened(std::string text, size_t most) {
-  if (report::display_width(text) <= most) return text;
-  while (report::display_width(text) >= most) {
-    while ((static_cast<unsigned char>(text.back()) & 0xc0) == 0x80) text.pop_back();
-    text.pop_back();
-  }
-  return text + "…";
-}
-
 std::string table_of(train::Sweep const& sweep) {
   bool const seeds = sweep.spec().seeds.size() > 1;
   std::vector<report::Table::Column> columns = {{"#"}, {"setting", false}, {"val"}};
@@ -332,9 +327,9 @@ std::string table_of(train::Sweep const& sweep) {
   report::Table table(columns);
   int64_t rank = 0;
   for (train::Ranked const& r : sweep.ranking()) {
-    std::vector<std::string> row = {std::to_string(++rank), shortened(sweep.settings()[r.setting].name, 40),
-                                    std::isfinite(r.val) ? fmt::format("{:.4f}", r.val) : "-"};
-    if (seeds) row.push_back(std::isfinite(r.val) ? fmt::format("{:.4f}", r.deviation) : "-");
+    std::vector<std::string> row = {std::to_string(++rank), report::shortened(sweep.settings()[r.setting].name, 40),
+                                    val_text(r, 4)};
+    if (seeds) row.push_back(deviation_text(r, 4));
     row.insert(row.end(), {report::grouped(r.step), name_of(r.status)});
     table.row(std::move(row));
   }

@@ -39,6 +39,15 @@ size_t display_width(std::string_view s) {
   return width;
 }
 
+std::string shortened(std::string text, size_t most) {
+  if (display_width(text) <= most) return text;
+  while (display_width(text) >= most) {
+    while ((static_cast<unsigned char>(text.back()) & 0xc0) == 0x80) text.pop_back();
+    text.pop_back();
+  }
+  return text + "…";
+}
+
 std::string grouped(int64_t n) {
   std::string s = std::to_string(n);
   for (int64_t at = int64_t(s.size()) - 3, first = n<0; at> first; at -= 3) s.insert(size_t(at), 1, ',');

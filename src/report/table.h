@@ -23,6 +23,8 @@ class Table {
 };
 
 size_t display_width(std::string_view utf8);  // columns of well-formed text in a terminal
-std::string grouped(int64_t n);               // 124,439,808
+/// At most `most` columns of it, cut between characters, with … where it was cut.
+std::string shortened(std::string text, size_t most);
+std::string grouped(int64_t n);  // 124,439,808
 
 }  // namespace folio::report

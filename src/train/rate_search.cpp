@@ -69,11 +69,15 @@ std::vector<RatePoint> rate_curve(RateTrial const& trial, RateSearch const& sear
   data::Batcher batcher(trial.split, batcher_options(run, options.length));
   data::HostBatch batch;
   std::vector<RatePoint> curve;
+  double scale = trainer.state().loss_scale;
   for (int64_t i = 0; i < search.steps && !stop(i); ++i) {
     batcher.next(batch);
     trainer.step(batch, rate_of(search, i));
     StepState const s = trainer.state();
-    if (!s.accept || !std::isfinite(s.loss) || (!curve.empty() && s.loss > kFarAbove * curve[0].loss)) break;
+    bool const overflowed = s.loss_scale < scale;  // the scaler's way: the step is skipped, its loss holds
+    scale = s.loss_scale;
+    if ((!s.accept && !overflowed) || !std::isfinite(s.loss) || (!curve.empty() && s.loss > kFarAbove * curve[0].loss))
+      break;
     curve.push_back({rate_of(search, i), s.loss});
   }
   return curve;

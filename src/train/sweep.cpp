@@ -127,6 +127,10 @@ void Sweep::look(SweepRun& r) const {
     if (!(e.val >= r.val)) r.val = e.val, r.best_step = e.step;
   }
   r.seconds = history.steps.empty() ? 0 : history.steps.back().seconds;
+  Path const config = checkpoint_path(run, r.step) / "config.json";
+  std::error_code error;
+  if (std::filesystem::exists(config, error))
+    r.guessing = std::log(double(get_integer(read_json(config), "vocab_size", config.string())));
 }
 
 double Sweep::val_at(SweepRun const& r, int64_t step) const {
@@ -211,6 +215,7 @@ std::vector<Ranked> Sweep::ranking() const {
       if (r.setting != s) continue;
       vals.push_back(r.val);
       ranked.step = std::min(ranked.step, r.step);
+      ranked.guessing = std::fmax(ranked.guessing, r.guessing);
       if (severity(r.status) > severity(ranked.status)) ranked.status = r.status;
     }
     double sum = 0, squares = 0;

@@ -13,11 +13,13 @@
 #pragma once
 
 #include <cmath>
+#include <map>
 #include <memory>
 #include <set>
 
 #include "core/file.h"
 #include "core/json.h"
+#include "train/options.h"
 #include "train/sweep_spec.h"
 
 namespace folio::train {
@@ -35,8 +37,11 @@ struct SweepRun {
   std::string folder;  // under runs/
   size_t setting = 0;
   uint64_t seed = 0;
-  int64_t steps = 0, eval_every = 0;  // that it was told
-  std::string toml;                   // every value
+  int64_t steps = 0, eval_every = 0;               // that it was told
+  std::string toml;                                // every value
+  std::map<std::string, std::string> values = {};  // of the fields that are varied
+  RunOptions options = {};
+  model::Config shape = {};  // but for the vocabulary, which the data bring
   RunStatus status = RunStatus::waiting;
   std::string why = {};  // of failed
   int64_t step = 0;      // of its newest checkpoint
@@ -44,7 +49,10 @@ struct SweepRun {
   int64_t best_step = 0;
   double last = NAN;  // the newest one
   double seconds = 0;
+  double guessing = NAN;  // ln V, the loss of who guesses evenly; NaN before the first checkpoint
 };
+
+inline constexpr double kMostOfGuessing = 1.1;  // above so many times ln V nothing was learnt
 
 struct Ranked {  // a setting
   size_t setting;
@@ -52,6 +60,8 @@ struct Ranked {  // a setting
   double deviation = 0;  // between seeds
   int64_t step = 0;      // that its runs reached, the least
   RunStatus status = RunStatus::waiting;
+  double guessing = NAN;  // ln V
+  bool learnt() const { return std::isfinite(val) && !(val > kMostOfGuessing * guessing); }
 };
 
 struct SweepJob {
@@ -63,7 +73,7 @@ class Sweep {
  public:
   /// Begins the sweep in `folder`, or takes up the one there. Fault::exists where the folder is no sweep, or another
   /// process works in it; Fault::value where it was begun with other settings or values. `runs` come in the order of
-  /// settings and seeds, with the fields up to `toml`.
+  /// settings and seeds, with the fields up to `shape`.
   Sweep(Path const& folder, SweepSpec const&, std::vector<SweepRun> runs);
 
   /// What to train next; none while all that is left waits for runs that are going on, and at the end.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "report/html.h"
 #include "report/svg_file.h"
@@ -18,29 +19,9 @@ namespace {
 
 using report::ChartLine;
 using report::Point;
+using report::shortened;
 
 constexpr size_t kMostCurves = 6, kNameLetters = 13;
-
-std::string shortened(std::string const& text, size_t most) {
-  if (report::display_width(text) <= most) return text;
-  std::string out = text;
-  while (report::display_width(out) >= most) {
-    while ((static_cast<unsigned char>(out.back()) & 0xc0) == 0x80) out.pop_back();
-    out.pop_back();
-  }
-  return out + "…";
-}
-
-// What a run was told, as its configuration has it; empty where it does not say.
-std::string told(SweepRun const& r, std::string const& field) {
-  std::string const begin = "\n" + field + " = ";
-  size_t const at = r.toml.find(begin);
-  if (at == r.toml.npos) return "";
-  std::string value = r.toml.substr(at + begin.size(), r.toml.find('\n', at + 1) - at - begin.size());
-  value.resize(std::min(value.size(), value.find("  #")));
-  value.erase(value.find_last_not_of(' ') + 1);
-  return value.size() > 1 && value[0] == '"' ? value.substr(1, value.size() - 2) : value;
-}
 
 double number_of(std::string const& text) {
   double v = 0;
@@ -69,18 +50,26 @@ class Page {
       report::LineChart chart{.caption = caption, .x_unit = "steps", .lines = lines_of(values), .log_y = true};
       if (!chart.lines.empty()) file.panels.push_back(svg_panel(chart));
     };
-    add("validation loss, nats a token, log scale", [](SweepRun const&, History const& h) {
+    add("validation loss, nats a token, log scale", [](SweepRun const& r, History const& h) {
       std::vector<Point> points;
       for (EvalReport const& e : h.evals)
-        if (std::isfinite(e.val)) points.push_back({double(e.step), e.val});
+        if (std::isfinite(e.val) && !(e.val > kMostOfGuessing * r.guessing)) points.push_back({double(e.step), e.val});
       return points;
     });
     for (std::string const& field : sweep_.spec().varied()) add_setting(field, file);
-    add("norm of the weights that decay, log scale", [](SweepRun const&, History const& h) { return norms(h); });
+    std::set<std::string> any;  // decay in some run: their norm is told of all runs
+    for (SweepRun const& r : sweep_.runs())
+      for (TensorRule const& rule : tensor_rules(r.options, r.shape))
+        if (rule.optimizer.decay > 0) any.insert(rule.name);
+    add("norm of the weights that decay, log scale", [&](SweepRun const&, History const& h) {
+      return sums(
+          h, [&](std::string const& name) { return double(any.contains(name)); }, true);
+    });
     add("penalty of the decay, ½ · decay · norm², log scale", [](SweepRun const& r, History const& h) {
-      std::vector<Point> points = norms(h);
-      for (Point& p : points) p.y *= p.y * 0.5 * number_of(told(r, "weight-decay"));
-      return points;
+      std::map<std::string, double> decays;
+      for (TensorRule const& rule : tensor_rules(r.options, r.shape)) decays[rule.name] = rule.optimizer.decay;
+      return sums(
+          h, [&](std::string const& name) { return 0.5 * decays[name]; }, false);
     });
     file.tables.push_back(table());
     file.notes = notes();
@@ -89,19 +78,20 @@ class Page {
   }
 
  private:
-  // L2 norm of all matrices together.
-  static std::vector<Point> norms(History const& h) {
+  // Σ factor · ‖w‖² over the tensors, or its root.
+  template <class Factor>
+  static std::vector<Point> sums(History const& h, Factor factor, bool root) {
     std::vector<Point> points;
     for (Statistics const& s : h.statistics) {
-      double squares = 0;
-      for (auto const& [name, w] : s.tensors)
-        if (name.ends_with(".weight") && name.find("ln_") == name.npos) squares += w.norm * w.norm;
-      if (squares > 0) points.push_back({double(s.step), std::sqrt(squares)});
+      double sum = 0;
+      for (auto const& [name, w] : s.tensors) sum += factor(name) * w.norm * w.norm;
+      if (sum > 0) points.push_back({double(s.step), root ? std::sqrt(sum) : sum});
     }
     return points;
   }
 
-  // Of the best settings a named line each, of the others a grey one: means over their seeds where all have a value.
+  // Of the best settings a named line each, of the others a grey one: means over their seeds where all have a value. A
+  // line of one point would not be seen.
   std::vector<ChartLine> lines_of(Values const& values) const {
     std::vector<ChartLine> lines;
     for (size_t rank = 0; rank < ranking_.size(); ++rank) {
@@ -117,19 +107,20 @@ class Page {
       for (auto const& [x, sum] : sums)
         if (sum.second == runs && sum.first > 0) line.points.push_back({x, sum.first / double(runs)});
       if (line.background) line.name.clear();
-      if (!line.points.empty()) lines.push_back(std::move(line));
+      if (line.points.size() > 1) lines.push_back(std::move(line));
     }
     return lines;
   }
 
-  // The lowest loss that was found with each value.
+  // The lowest loss that was found with each value, of settings that differ in nothing else on average: not listed
+  // ones.
   void add_setting(std::string const& field, report::SvgFile& file) const {
     std::vector<std::pair<std::string, double>> best;
     bool numbers = true;
     for (Ranked const& r : ranking_) {
-      if (!std::isfinite(r.val)) continue;
+      if (!r.learnt() || sweep_.settings()[r.setting].listed) continue;
       auto const run = std::ranges::find(sweep_.runs(), r.setting, &SweepRun::setting);
-      std::string const value = told(*run, field);
+      std::string const value = run->values.at(field);
       numbers = numbers && std::isfinite(number_of(value));
       auto const at = std::ranges::find(best, value, &std::pair<std::string, double>::first);
       if (at == best.end()) best.emplace_back(value, r.val);
@@ -162,9 +153,8 @@ class Page {
     if (seeds) t.heads.push_back("±");
     t.heads.insert(t.heads.end(), {"steps", "became"});
     for (Ranked const& r : ranking_) {
-      bool const any = std::isfinite(r.val);
-      std::vector<std::string> cells = {shortened(name_of(r), 26), any ? fmt::format("{:.3f}", r.val) : "–"};
-      if (seeds) cells.push_back(any ? fmt::format("{:.3f}", r.deviation) : "–");
+      std::vector<std::string> cells = {shortened(name_of(r), 26), val_text(r, 3)};
+      if (seeds) cells.push_back(deviation_text(r, 3));
       cells.insert(cells.end(), {report::grouped(r.step), train::name_of(r.status)});
       t.rows.push_back({t.rows.size() < std::size(kKeys) ? kKeys[t.rows.size()] : "more", std::move(cells)});
     }
@@ -177,6 +167,14 @@ class Page {
       if (report::display_width(name_of(r)) > 26 && all.size() < 12)
         all.push_back(fmt::format("{}: {}", all.size() + 1, name_of(r)));
     if (!all.empty()) all.insert(all.begin(), "Long names in full, in the order of the table:");
+    std::string above;
+    for (Ranked const& r : ranking_)
+      if (std::isfinite(r.val) && !r.learnt()) above += (above.empty() ? "“" : ", “") + name_of(r) + "”";
+    if (!above.empty())
+      all.push_back(
+          fmt::format("Not drawn: {}. The validation loss stayed above ln V = {:.2f}, that of guessing each "
+                      "token as likely as any other: nothing was learnt.",
+                      above, ranking_[0].guessing));
     for (SweepRun const& r : sweep_.runs())
       if (!r.why.empty()) all.push_back(fmt::format("{} failed: {}", r.folder, r.why));
     if (sweep_.spec().halving)
@@ -207,12 +205,22 @@ std::string finding_of(Sweep const& sweep) {
   auto const ranks = sweep.ranking();
   auto const name = [&](Ranked const& r) { return sweep.settings()[r.setting].name; };
   if (ranks.empty() || !std::isfinite(ranks[0].val)) return "No run has been evaluated yet";
+  if (!ranks[0].learnt()) return "No setting learns: no validation loss is below that of guessing";
   std::string const best = fmt::format("“{}” reaches the lowest validation loss, {:.3f}", name(ranks[0]), ranks[0].val);
-  if (ranks.size() < 2 || !std::isfinite(ranks[1].val)) return best;
+  if (ranks.size() < 2 || !ranks[1].learnt()) return best;
   double const apart = ranks[1].val - ranks[0].val, noise = std::max(ranks[0].deviation, ranks[1].deviation);
   if (noise > 0 && apart < noise)
     return fmt::format("{}; “{}” is as good within what seeds differ by", best, name(ranks[1]));
   return fmt::format("{}, {:.3f} below “{}”", best, std::max(0.0, apart), name(ranks[1]));
+}
+
+std::string val_text(Ranked const& r, int digits) {
+  if (!std::isfinite(r.val)) return "-";
+  return r.learnt() ? fmt::format("{:.{}f}", r.val, digits) : "above ln V";
+}
+
+std::string deviation_text(Ranked const& r, int digits) {
+  return r.learnt() ? fmt::format("{:.{}f}", r.deviation, digits) : "-";
 }
 
 std::string sweep_page(Sweep const& sweep) { return Page(sweep).html(); }

@@ -13,4 +13,8 @@ std::string sweep_page(Sweep const&);
 /// What the page is titled: a sentence.
 std::string finding_of(Sweep const&);
 
+/// For a table: with so many digits, "above ln V" of a setting that learnt nothing, "-" where there is none.
+std::string val_text(Ranked const&, int digits);
+std::string deviation_text(Ranked const&, int digits);
+
 }  // namespace folio::train

@@ -178,7 +178,7 @@ void add_list(Reader const& r, toml::node const& node, std::vector<Setting>& out
   check(list && !list->empty() && list->is_array_of_tables(), Fault::content,
         "{}: expected sections [[list]], one a setting", r.at(node, "list"));
   for (toml::node const& item : *list) {
-    Setting s;
+    Setting s{.name = {}, .values = {}, .listed = true};
     in_order(*item.as_table(), [&](std::string const& key, toml::node const& value) {
       if (key != "name") return s.values.emplace_back(key, r.value(r.field(value, key, {"name"}), value)), void();
       auto const text = value.value_exact<std::string>();

@@ -41,6 +41,7 @@ namespace folio::train {
 struct Setting {
   std::string name;
   std::vector<std::pair<std::string, std::string>> values;  // a field and its text
+  bool listed = false;                                      // of [[list]], not of [grid] or [random]
 };
 
 struct Halving {

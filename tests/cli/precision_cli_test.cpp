@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/runs.h"
+#include "train/finding.h"
 
 namespace folio {
 namespace {
@@ -59,7 +60,8 @@ TEST_F(Precision, F16EndsWhereF32DoesWithOverflowsSkippedAndTheScaleGrownAgain) 
               long(overflows), long(growths));
   EXPECT_NEAR(val("bf16"), val("f32"), 0.05);
   EXPECT_NEAR(val("f16"), val("f32"), 0.05);
-  for (Json const& d : lines("f16", "diagnosis")) EXPECT_NE(d["state"], "not_finite") << dump(d);
+  for (Json const& d : lines("f16", "diagnosis"))
+    EXPECT_NE(d["state"], train::name_of(train::State::not_finite)) << dump(d);
 }
 
 TEST_F(Precision, F16ResumesBitForBitInTheMidstOfOverflowsAndGrowth) {

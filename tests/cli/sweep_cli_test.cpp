@@ -105,6 +105,32 @@ TEST_F(SweepVerb, KilledOrStoppedAnywhereItGoesOnBitForBit) {
   EXPECT_EQ(whole["ranking"], sweep["ranking"]);
 }
 
+TEST_F(SweepVerb, ThePageDrawsWhatLearntAndComparesWhatIsComparable) {
+  write_file(folder / "s.toml", base(40) +
+                                    "stats-every = 10\n[grid]\nlr = [1e-2, 1e-3]\nweight-decay = [0.1, 0.0]\n"
+                                    "[[list]]\nname = \"hopeless\"\nlr = 5.0\nmin-lr = 5.0\nbeta1 = 0.5\n"
+                                    "[[list]]\nname = \"none decays\"\ndecay = \"none\"\n");
+  Ended const ended = run(command("sweep"));
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  EXPECT_NE(ended.out.find("above ln V"), std::string::npos) << ended.out;
+  std::string const page = read_file(folder / "sweep/sweep.html");
+  for (char const* part : {"each lr", "each weight-decay", "above ln V", "Not drawn: “hopeless”",
+                           "norm of the weights that decay", "penalty of the decay"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  for (char const* part : {"each beta1", "each decay<", "each min-lr"})
+    EXPECT_EQ(page.find(part), std::string::npos) << part;
+
+  write_file(folder / "s.toml",
+             base(20) + "stats-every = 20\neval-every = 20\ndecay = \"none\"\n[grid]\nlr = [1e-2]\n");
+  std::string text = read_file(folder / "s.toml");
+  text.erase(text.find("eval-every = 10\n"), 16);
+  write_file(folder / "s.toml", text);
+  ASSERT_EQ(run(command("short")).code, 0);
+  std::string const plain = read_file(folder / "short/sweep.html");
+  for (char const* part : {"norm of the weights", "penalty"})  // of one point, of nothing that decays
+    EXPECT_EQ(plain.find(part), std::string::npos) << part;
+}
+
 TEST_F(SweepVerb, ARunOfAKilledSweepSavesAndStopsAndOneThatStillWorksIsWaitedFor) {
   write_file(folder / "s.toml", base(4000) + "[grid]\nlr = [1e-2]\n");
   Path const trained = folder / "sweep/runs/001-lr-0.01", lock = trained / "lock";
