@@ -256,13 +256,30 @@ TEST(Lesson, F16LosesWhatTheHistogramHasBelowItsRange) {
     else if (p.x < -14) bits_missing += p.y;
   }
   for (report::Point const p : scaled) below_scaled += p.x < -25 ? p.y : 0;
-  EXPECT_NEAR(column("mixed-precision", "types", "zero")[0], below, 1e-4);
-  EXPECT_NEAR(column("mixed-precision", "types", "zero")[1], below_scaled, 1e-4);
-  EXPECT_NEAR(column("mixed-precision", "types", "imprecise")[0], bits_missing, 1e-3);
+  // What the pass in f16 has, beside what the range alone would do to the gradients of f32.
+  std::vector<double> const zero = column("mixed-precision", "types", "zero"),
+                            norm = column("mixed-precision", "types", "norm");
+  EXPECT_NEAR(zero[1], below, 0.01);
+  EXPECT_NEAR(zero[2], below_scaled, 0.01);
+  EXPECT_NEAR(column("mixed-precision", "types", "imprecise")[1], bits_missing, 0.01);
+  for (size_t i = 1; i < norm.size(); ++i) EXPECT_NEAR(norm[i], norm[0], (i == 3 ? 0.01 : 1e-3) * norm[0]) << i;
   for (size_t i = 20; i < plain.size(); ++i)
     EXPECT_NEAR(scaled[i].y, plain[i - 16].y, 1e-3) << "2^16 moves every gradient by 16 powers of 2, " << scaled[i].x;
   EXPECT_GT(below, 0.05);
   EXPECT_LT(below_scaled, 0.02);
+}
+
+TEST(Lesson, TheScalerHalvesItsScaleForEachStepItSkips) {
+  std::vector<double> const first = column("mixed-precision", "runs", "first scale"),
+                            skipped = column("mixed-precision", "runs", "skipped"),
+                            last = column("mixed-precision", "runs", "last scale"),
+                            loss = column("mixed-precision", "runs", "loss");
+  for (size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(last[i], std::ldexp(first[i], -int(skipped[i]))) << i;
+    EXPECT_NEAR(loss[i], loss[0], 0.02) << i;
+  }
+  EXPECT_GT(skipped[3], 5);
+  EXPECT_EQ(skipped[2], 0);
 }
 
 TEST(Lesson, SamplingShapesAsTheFormulas) {
