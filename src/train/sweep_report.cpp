@@ -90,10 +90,11 @@ class Page {
     return points;
   }
 
-  // Of the best settings a named line each, of the others a grey one: means over their seeds where all have a value. A
-  // line of one point would not be seen.
+  // Of the best settings a named line each, whose letter is the same in every panel, of the others a grey one: means
+  // over their seeds where all have a value. A line of one point would not be seen; where all are so, there is none.
   std::vector<ChartLine> lines_of(Values const& values) const {
     std::vector<ChartLine> lines;
+    bool any = false;
     for (size_t rank = 0; rank < ranking_.size(); ++rank) {
       std::map<double, std::pair<double, size_t>> sums;
       size_t runs = 0;
@@ -107,8 +108,11 @@ class Page {
       for (auto const& [x, sum] : sums)
         if (sum.second == runs && sum.first > 0) line.points.push_back({x, sum.first / double(runs)});
       if (line.background) line.name.clear();
-      if (line.points.size() > 1) lines.push_back(std::move(line));
+      if (line.points.size() < 2) line.points.clear();
+      any = any || !line.points.empty();
+      if (!line.background || !line.points.empty()) lines.push_back(std::move(line));
     }
+    if (!any) lines.clear();
     return lines;
   }
 
@@ -153,7 +157,9 @@ class Page {
     if (seeds) t.heads.push_back("±");
     t.heads.insert(t.heads.end(), {"steps", "became"});
     for (Ranked const& r : ranking_) {
-      std::vector<std::string> cells = {shortened(name_of(r), 26), val_text(r, 3)};
+      bool const lettered = ranking_.size() > 1 && t.rows.size() < kMostCurves;  // as its line
+      std::string const letter = lettered ? fmt::format("{} ", char('A' + t.rows.size())) : "";
+      std::vector<std::string> cells = {letter + shortened(name_of(r), 26), val_text(r, 3)};
       if (seeds) cells.push_back(deviation_text(r, 3));
       cells.insert(cells.end(), {report::grouped(r.step), train::name_of(r.status)});
       t.rows.push_back({t.rows.size() < std::size(kKeys) ? kKeys[t.rows.size()] : "more", std::move(cells)});
