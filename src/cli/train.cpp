@@ -173,7 +173,9 @@ int train(Arguments const& arguments) {
                   .fields = joined({c.run_fields(), c.call_fields()}),
                   .configurable = true};
   std::vector<std::string> given;
-  if (!parse(spec, with_resume_value(arguments), &given)) return 0;
+  Origins origins;
+  if (!parse(spec, with_resume_value(arguments), &given, &origins)) return 0;
+  check_groups(c.run, origins);
   if (c.show_groups) return show_groups(c, given);
   if (!c.replay.empty()) return replay_step(c, given);
   check(!c.out.empty(), Fault::usage, "where to? Give --out with the name of the run directory");

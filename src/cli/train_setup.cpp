@@ -98,7 +98,10 @@ void take_over(TrainCommand& now, std::vector<std::string> const& given, Path co
   TrainCommand kept = now;
   kept.model = {}, kept.run = {}, kept.backend = {};
   Fields const old_fields = kept.run_fields();
-  from_toml(old_fields, read_file(config, 1 << 20), config.string());
+  std::vector<int64_t> lines;
+  auto const names = from_toml(old_fields, read_file(config, 1 << 20), config.string(), &lines);
+  for (size_t i = 0; i < names.size(); ++i)
+    if (names[i] == "group") check_groups(kept.run, {{"group", {"run", config.string(), lines[i]}}});
   now.data = absolute(now.data), now.from = absolute(now.from);
   Fields const new_fields = now.run_fields(), model_fields = now.model.fields();
   model::Config const shape = kept.model.config();
@@ -210,6 +213,17 @@ void settle_rates(train::RunOptions& run, std::vector<std::string> const& given)
 void settle(TrainCommand& c, std::vector<std::string> const& given) {
   settle_rates(c.run, given);
   settle_shape(c, model_of_from(c), given);
+}
+
+void check_groups(train::RunOptions const& run, Origins const& origins) {
+  auto const found = origins.find("group");
+  if (found == origins.end()) return;
+  try {
+    for (std::string const& text : run.groups) (void)train::group_from(text);
+  } catch (Error const& e) {
+    bool const in_file = found->second.line > 0;
+    fail(in_file && e.fault == Fault::usage ? Fault::content : e.fault, "{}: {}", found->second.text(), e.what());
+  }
 }
 
 data::Dataset data_of(TrainCommand const& c, Path const& run) {

@@ -43,6 +43,9 @@ void settle(TrainCommand& c, std::vector<std::string> const& given);
 /// The same for the rates alone.
 void settle_rates(train::RunOptions& run, std::vector<std::string> const& given);
 
+/// Throws for a group that cannot be read, and says where it stands: a file's is Fault::content.
+void check_groups(train::RunOptions const&, Origins const&);
+
 /// Checks that --data names a text or data. Fault::usage, Fault::missing, Fault::content.
 void expect_data(TrainCommand const&);
 

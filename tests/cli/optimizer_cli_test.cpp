@@ -120,6 +120,10 @@ TEST_F(OptimizerFlags, OfGroupsAreShownKeptInTheRunAndRefusedWhereTheyMatchNothi
   EXPECT_NE(none.err.find("h.*.atn.* matches no tensor; the nearest is h.0.attn."), std::string::npos) << none.err;
   EXPECT_FALSE(std::filesystem::exists(folder / "none"));
   EXPECT_EQ(run(command("none", {"--group", "wte*: speed 2"})).code, 2);
+  write_file(folder / "bad.toml", "steps = 3\ngroup = [\"wte*: speed 2\"]\n");
+  Ended const in_file = run(command("none", {"--config", at("bad.toml")}));
+  EXPECT_EQ(in_file.code, 65);
+  EXPECT_NE(in_file.err.find("bad.toml, line 2: the group"), std::string::npos) << in_file.err;
 }
 
 // A tensor with rate 0 keeps its initial values while the others learn.
