@@ -61,7 +61,8 @@ struct Ranked {  // a setting
   int64_t step = 0;      // that its runs reached, the least
   RunStatus status = RunStatus::waiting;
   double guessing = NAN;  // ln V
-  bool learnt() const { return std::isfinite(val) && !(val > kMostOfGuessing * guessing); }
+  bool hopeless() const { return val > kMostOfGuessing * guessing; }
+  bool learnt() const { return std::isfinite(val) && !hopeless(); }
 };
 
 struct SweepJob {

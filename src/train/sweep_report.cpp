@@ -21,7 +21,7 @@ using report::ChartLine;
 using report::Point;
 using report::shortened;
 
-constexpr size_t kMostCurves = 6, kNameLetters = 13;
+constexpr size_t kMostCurves = 6, kNameLetters = 13, kNameColumns = 24;
 
 double number_of(std::string const& text) {
   double v = 0;
@@ -101,6 +101,7 @@ class Page {
       for (size_t i = 0; i < sweep_.runs().size(); ++i) {
         if (sweep_.runs()[i].setting != ranking_[rank].setting) continue;
         ++runs;
+        if (ranking_[rank].hopeless()) continue;
         for (Point const p : values(sweep_.runs()[i], histories_[i])) sums[p.x].first += p.y, ++sums[p.x].second;
       }
       ChartLine line{
@@ -157,9 +158,8 @@ class Page {
     if (seeds) t.heads.push_back("±");
     t.heads.insert(t.heads.end(), {"steps", "became"});
     for (Ranked const& r : ranking_) {
-      bool const lettered = ranking_.size() > 1 && t.rows.size() < kMostCurves;  // as its line
-      std::string const letter = lettered ? fmt::format("{} ", char('A' + t.rows.size())) : "";
-      std::vector<std::string> cells = {letter + shortened(name_of(r), 26), val_text(r, 3)};
+      std::string const name = shortened(name_of(r), kNameColumns), letter = letter_of(t.rows.size());
+      std::vector<std::string> cells = {letter.empty() ? name : letter + " " + name, val_text(r, 3)};
       if (seeds) cells.push_back(deviation_text(r, 3));
       cells.insert(cells.end(), {report::grouped(r.step), train::name_of(r.status)});
       t.rows.push_back({t.rows.size() < std::size(kKeys) ? kKeys[t.rows.size()] : "more", std::move(cells)});
@@ -169,13 +169,14 @@ class Page {
 
   std::vector<std::string> notes() const {
     std::vector<std::string> all;
-    for (Ranked const& r : ranking_)
-      if (report::display_width(name_of(r)) > 26 && all.size() < 12)
-        all.push_back(fmt::format("{}: {}", all.size() + 1, name_of(r)));
-    if (!all.empty()) all.insert(all.begin(), "Long names in full, in the order of the table:");
+    for (size_t i = 0; i < ranking_.size() && all.size() < 12; ++i)
+      if (report::display_width(name_of(ranking_[i])) > kNameColumns)
+        all.push_back(
+            fmt::format("{}: {}", letter_of(i).empty() ? std::to_string(i + 1) : letter_of(i), name_of(ranking_[i])));
+    if (!all.empty()) all.insert(all.begin(), "Long names in full, by letter or by row:");
     std::string above;
     for (Ranked const& r : ranking_)
-      if (std::isfinite(r.val) && !r.learnt()) above += (above.empty() ? "“" : ", “") + name_of(r) + "”";
+      if (r.hopeless()) above += (above.empty() ? "“" : ", “") + name_of(r) + "”";
     if (!above.empty())
       all.push_back(
           fmt::format("Not drawn: {}. The validation loss stayed above ln V = {:.2f}, that of guessing each "
@@ -198,6 +199,10 @@ class Page {
                        sweep_.runs().size());
   }
 
+  // Of a line and its row; empty where there is one setting, and behind the named lines.
+  std::string letter_of(size_t rank) const {
+    return ranking_.size() > 1 && rank < kMostCurves ? std::string(1, char('A' + rank)) : "";
+  }
   std::string const& name_of(Ranked const& r) const { return sweep_.settings()[r.setting].name; }
 
   Sweep const& sweep_;
@@ -222,7 +227,7 @@ std::string finding_of(Sweep const& sweep) {
 
 std::string val_text(Ranked const& r, int digits) {
   if (!std::isfinite(r.val)) return "-";
-  return r.learnt() ? fmt::format("{:.{}f}", r.val, digits) : "above ln V";
+  return r.learnt() ? fmt::format("{:.{}f}", r.val, digits) : "> ln V";
 }
 
 std::string deviation_text(Ranked const& r, int digits) {

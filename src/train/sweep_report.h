@@ -13,7 +13,7 @@ std::string sweep_page(Sweep const&);
 /// What the page is titled: a sentence.
 std::string finding_of(Sweep const&);
 
-/// For a table: with so many digits, "above ln V" of a setting that learnt nothing, "-" where there is none.
+/// For a table: with so many digits, "> ln V" of a setting that learnt nothing, "-" where there is none.
 std::string val_text(Ranked const&, int digits);
 std::string deviation_text(Ranked const&, int digits);
 

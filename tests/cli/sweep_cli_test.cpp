@@ -112,9 +112,9 @@ TEST_F(SweepVerb, ThePageDrawsWhatLearntAndComparesWhatIsComparable) {
                                     "[[list]]\nname = \"none decays\"\ndecay = \"none\"\n");
   Ended const ended = run(command("sweep"));
   ASSERT_EQ(ended.code, 0) << ended.err;
-  EXPECT_NE(ended.out.find("above ln V"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("> ln V"), std::string::npos) << ended.out;
   std::string const page = read_file(folder / "sweep/sweep.html");
-  for (char const* part : {"each lr", "each weight-decay", "above ln V", "Not drawn: “hopeless”",
+  for (char const* part : {"each lr", "each weight-decay", "&gt; ln V", "Not drawn: “hopeless”",
                            "norm of the weights that decay", "penalty of the decay"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
   for (char const* part : {"each beta1", "each decay<", "each min-lr"})
