@@ -104,7 +104,8 @@ void TrainScreen::stepped(train::StepReport const& r) {
 void TrainScreen::evaluated(train::EvalReport const& r) {
   has_val_ = std::isfinite(r.val);
   val_ = r.val;
-  std::string line = fmt::format("step {}: train {:.4f}", r.step, r.train);
+  std::string line =
+      fmt::format("step {}: train {}", r.step, std::isfinite(r.train) ? fmt::format("{:.4f}", r.train) : "not finite");
   if (has_val_) line += fmt::format(", val {:.4f}", r.val);
   if (std::isfinite(r.val_bits_per_byte)) line += fmt::format(" ({:.3f} bits a byte)", r.val_bits_per_byte);
   say(line + (r.best ? ", the best so far" : ""));
