@@ -54,6 +54,13 @@ TEST_F(LrFind, NamesARateThatLearnsBetterThanOnesFarFromIt) {
   EXPECT_LT(named, val(fmt::format("{}", rate * 30)));
 }
 
+TEST_F(LrFind, AStepThatTheScalerSkipsDoesNotEndTheSearch) {
+  Ended const ended = find({"--json", "--dtype", "f16", "--loss-scale", "1099511627776"});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  Json const json = parse_json(ended.out, ""), wide = parse_json(find({"--json", "--dtype", "f32"}).out, "");
+  EXPECT_NEAR(std::log10(json["rate"].get<double>()), std::log10(wide["rate"].get<double>()), 0.3);
+}
+
 TEST_F(LrFind, SaysWhichRateAndWhy) {
   Ended const ended = find({});
   ASSERT_EQ(ended.code, 0) << ended.err;
