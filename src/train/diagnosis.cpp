@@ -77,7 +77,21 @@ Trend trend_of(std::vector<std::pair<double, double>> const& points) {
   return trend;
 }
 
-double usual_rate(model::Config const& c) { return 6e-4 * 768 / double(c.channels); }
+double usual_rate(Facts const& f) {
+  return f.options.optimizer == "sgd" ? NAN : 6e-4 * 768 / double(f.config.channels);
+}
+
+double at_most_usual(Facts const& f, double rate) {
+  double const usual = usual_rate(f);
+  return std::isfinite(usual) ? std::min(usual, rate) : rate;
+}
+
+std::string beside_usual(Facts const& f) {
+  double const usual = usual_rate(f);
+  return std::isfinite(usual)
+             ? fmt::format("models of {} channels usually learn with {}", f.config.channels, rate_text(usual))
+             : "of SGD none is usual, for its steps grow with the gradient";
+}
 
 std::string rate_text(double rate) {
   if (rate <= 0) return "0";

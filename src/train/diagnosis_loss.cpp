@@ -26,8 +26,7 @@ int64_t judged_from(Seen const& s) {
 }
 
 std::string lower_rate(Seen const& s, double at_most) {
-  double const rate = std::min(at_most, usual_rate(s.facts.config));
-  std::string flags = "--lr " + rate_text(rate);
+  std::string flags = "--lr " + rate_text(at_most_usual(s.facts, at_most));
   if (s.facts.options.clip == 0 || s.facts.options.clip > 1) flags += " --clip 1";
   int64_t const warmup = s.facts.options.schedule.warmup, enough = std::min<int64_t>(s.steps / 10, 200);
   if (warmup < enough / 2) flags += fmt::format(" --warmup {}", enough);
@@ -46,9 +45,8 @@ constexpr double kHighRate = 2;             // times the usual one
 
 Finding too_high(Seen const& s, char const* grade, int64_t since, std::string evidence) {
   Finding f{.state = State::rate_too_high, .grade = grade, .since = since, .evidence = {std::move(evidence)}};
-  f.evidence.push_back(fmt::format("the rate is {}; models of {} channels usually learn with {}",
-                                   rate_text(s.history.steps.back().rate), s.facts.config.channels,
-                                   rate_text(usual_rate(s.facts.config))));
+  f.evidence.push_back(
+      fmt::format("the rate is {}; {}", rate_text(s.history.steps.back().rate), beside_usual(s.facts)));
   f.evidence.push_back(fmt::format("gradient norm {:.2f} over the last {} steps", s.blocks.back().norm,
                                    s.blocks.back().last - s.blocks.back().first + 1));
   return f;
@@ -82,7 +80,7 @@ std::optional<Finding> rate_too_high(Seen const& s) {
     f.flags = lower_rate(s, std::min(lowest.rate / 3, s.peak_rate / 10));
     return f;
   }
-  bool const high = s.peak_rate > kHighRate * usual_rate(s.facts.config);
+  bool const high = s.peak_rate > kHighRate * usual_rate(s.facts);
   double const frequencies = frequency_loss(s);
   if (high && now.loss >= kStuck * frequencies && s.step >= judged_from(s)) {
     Finding f = too_high(s, "stuck", std::min(lowest.first, judged_from(s)),
@@ -104,6 +102,7 @@ std::optional<Finding> rate_too_high(Seen const& s) {
 namespace {
 
 constexpr double kCertain = 1.25;      // times that: when a loss that does not fall is more than a slow beginning
+constexpr double kCertainOfSgd = 4;    // the same: it stays at the loss of frequencies for long, at good rates too
 constexpr double kLowRate = 0.1;       // of the usual one: above, a loss that hardly falls has another cause
 constexpr double kHardlyFalls = 0.01;  // of the loss, from half of the steps so far on
 constexpr double kUsualShare = 0.15,
@@ -113,6 +112,13 @@ constexpr double kToLeave = 0.03;     // more than that, once the rate has been 
 constexpr double kFalls = 3;          // standard errors of the slope: it does fall,
 constexpr double kLeastFall = 5e-4;   // by that much of the loss
 constexpr double kOrder = 0.97;       // of the loss of frequencies: below, something of the order of tokens is known
+constexpr double kRaise = 10;         // times the run's own rate, where none is usual
+
+double certain_from(Seen const& s) {
+  double const judged = double(judged_from(s)), certain = kCertain * judged;
+  bool const slow = std::isnan(usual_rate(s.facts));
+  return slow ? std::max(certain, std::min(kCertainOfSgd * judged, 0.5 * double(s.steps))) : certain;
+}
 
 double usual_share(Seen const& s) {
   double const at_full_rate = double(s.step) - double(s.facts.options.schedule.warmup) / 2;
@@ -136,16 +142,24 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
   Finding f{.state = State::not_learning, .since = 0};
   f.evidence.push_back(fmt::format("train loss {} after {} steps; knowing nothing is ln {} = {}", loss_text(now),
                                    s.step, s.facts.config.vocab, loss_text(s.uniform)));
-  double const usual = usual_rate(s.facts.config);
+  double const usual = usual_rate(s.facts);
+  std::string const rate =
+      fmt::format("the highest rate so far is {}; {}", rate_text(s.peak_rate), beside_usual(s.facts));
   if (s.first_loss > 1.1 * s.uniform) {
     f.grade = "because of the initial weights";
     f.evidence.push_back(
         fmt::format("the first loss was {}: weights that begin as GPT-2's do give ln V", loss_text(s.first_loss)));
     f.advice = "Begin with fresh weights (without --from), or look for the tensor that is off with folio inspect.";
+  } else if (std::isnan(usual)) {
+    f.grade = "because of the rate or of the data";
+    f.evidence.push_back(rate);
+    f.advice =
+        "Raise the rate, folio lr-find shows how far; where that does not help, look at the data with folio inspect "
+        "DATA.";
+    f.flags = "--lr " + rate_text(kRaise * s.peak_rate);
   } else if (s.peak_rate < kLowRate * usual) {
     f.grade = "because of the rate";
-    f.evidence.push_back(fmt::format("the highest rate so far is {}; models of {} channels usually learn with {}",
-                                     rate_text(s.peak_rate), s.facts.config.channels, rate_text(usual)));
+    f.evidence.push_back(rate);
     f.advice = "The weights hardly move: raise the rate.";
     f.flags = "--lr " + rate_text(usual);
   } else {
@@ -166,7 +180,8 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
   double const removed = (s.uniform - now) / s.uniform;
   double const usual_by_now = usual_share(s) + (was(s, State::rate_too_low) ? kToLeave : 0);
   bool const knows_order = now < kOrder * frequencies;
-  if (knows_order && removed >= usual_by_now) return {};
+  double const usual = usual_rate(s.facts);
+  if (knows_order && (std::isnan(usual) || removed >= usual_by_now)) return {};
   size_t const from = s.blocks.size() / 2;
   std::vector<std::pair<double, double>> points;
   for (StepReport const& r : s.history.steps)
@@ -174,22 +189,21 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
       points.emplace_back(double(r.step), r.loss);
   Trend const trend = trend_of(points);
   double const span = points.back().first - points.front().first;
-  bool const low_rate = s.peak_rate < kLowRate * usual_rate(s.facts.config);
-  bool const falls =
-      low_rate ? falls_surely(trend, now, span) || evaluations_fall(s, now) : -trend.slope * span > kHardlyFalls * now;
-  if (!falls)
-    return double(s.step) < kCertain * double(judged_from(s)) ? std::nullopt
-                                                              : std::optional(nothing_learnt(s, now, frequencies));
+  bool const low_rate = s.peak_rate < kLowRate * usual;
+  bool const falls = low_rate || std::isnan(usual) ? falls_surely(trend, now, span) || evaluations_fall(s, now)
+                                                   : -trend.slope * span > kHardlyFalls * now;
+  if (!falls) {
+    if (double(s.step) < certain_from(s)) return {};
+    return nothing_learnt(s, now, frequencies);
+  }
   if (removed >= usual_by_now || s.first_loss > 1.1 * s.uniform) return {};
   if (!low_rate) return {};
-  double const usual = usual_rate(s.facts.config);
   Finding f{.state = State::rate_too_low, .since = 0};
   f.evidence.push_back(fmt::format("{} of ln V = {} removed after {} steps; usual are {} by then",
                                    share_text(std::max(0.0, removed)), loss_text(s.uniform), s.step,
                                    share_text(usual_by_now)));
   f.evidence.push_back(fmt::format("train loss still falls, by {:.2g} in 100 steps", -100 * trend.slope));
-  f.evidence.push_back(fmt::format("the rate is {}; models of {} channels usually learn with {}",
-                                   rate_text(s.peak_rate), s.facts.config.channels, rate_text(usual)));
+  f.evidence.push_back(fmt::format("the rate is {}; {}", rate_text(s.peak_rate), beside_usual(s.facts)));
   f.advice = "Raise the rate.";
   f.flags = "--lr " + rate_text(usual);
   return f;
@@ -202,9 +216,9 @@ namespace {
 constexpr int64_t kShortestStretch = 60;
 constexpr double kStretch = 0.15;    // of a run that a plateau is seen over
 constexpr int64_t kFlatPoints = 4;   // that its line goes through at least
-constexpr double kFlat = 0.004;      // of the loss: what it falls by there at the least
-constexpr double kSureFlat = 0.012;  // two standard errors of the slope are no more than that
-constexpr double kLeave = 3;         // times that it falls once it has been called flat
+constexpr double kFlat = 0.004;      // of the loss: flat is a fall of no more than that, or a rise of twice as much
+constexpr double kSureFlat = 0.012;  // nor is the fall more than that when it is two standard errors steeper
+constexpr double kLeave = 3;         // times kFlat that it falls by to be called flat no longer
 constexpr int64_t kLarger = 4;       // times as wide: sixteen times the matrices
 constexpr double kHighStill = 0.5;   // of the peak rate: a rate that falls away ends every run flat
 
@@ -231,6 +245,7 @@ std::optional<Finding> plateau(Seen const& s) {
   for (Block const& b : s.blocks)
     if (b.first >= from) rate += b.rate, rates += 1;
   for (auto const& [step, value] : points) loss += value / double(points.size());
+  if (loss >= kOrder * frequency_loss(s) && s.step < certain_from(s)) return {};
   Trend const trend = trend_of(points);
   double const change = trend.slope * double(stretch) / loss, error = trend.error * double(stretch) / loss;
   if (rates == 0 || rate / rates < kHighStill * s.peak_rate || loss < 0.1 * s.uniform) return {};
@@ -243,17 +258,17 @@ std::optional<Finding> plateau(Seen const& s) {
   f.evidence.push_back(fmt::format("the rate is {}, its highest was {}", rate_text(s.history.steps.back().rate),
                                    rate_text(s.peak_rate)));
   model::Config const& c = s.facts.config;
-  double const usual = usual_rate(c);
-  if (s.peak_rate > usual / 2) {
+  double const usual = usual_rate(s.facts);
+  if (std::isnan(usual) ? schedule.schedule == "constant" : s.peak_rate > usual / 2) {
     f.advice = "A constant rate keeps the weights from settling: let it fall.";
-    f.flags = fmt::format("--lr {} --schedule cosine", rate_text(std::min(usual, s.peak_rate / 3)));
+    f.flags = fmt::format("--lr {} --schedule cosine", rate_text(at_most_usual(s.facts, s.peak_rate / 3)));
   } else if (s.facts.from_model) {
     f.advice = "At this rate the model takes no more from the text: try a higher one, that falls.";
-    f.flags = fmt::format("--lr {} --schedule cosine", rate_text(std::min(usual, 5 * s.peak_rate)));
+    f.flags = fmt::format("--lr {} --schedule cosine", rate_text(at_most_usual(s.facts, 5 * s.peak_rate)));
   } else {
     f.advice = "The model has learnt what it can hold: a larger one goes on, at a rate that falls.";
     f.flags = fmt::format("--layers {} --embd {} --lr {} --schedule cosine", c.layers + 2, kLarger * c.channels,
-                          rate_text(std::min(s.peak_rate, usual_rate(c) / kLarger)));
+                          rate_text(std::isnan(usual) ? s.peak_rate : std::min(s.peak_rate, usual / kLarger)));
   }
   return f;
 }

@@ -41,8 +41,12 @@ struct Trend {  // of a straight line through points, by least squares
 Trend trend_of(std::vector<std::pair<double, double>> const& points);
 
 /// A rate that GPT-2s of this width usually learn well with: 6e-4 at 768 channels (Brown et al. 2020, table 2.1, 125M),
-/// and inversely with the width (Yang et al. 2022).
-double usual_rate(model::Config const&);
+/// and inversely with the width (Yang et al. 2022). Of Adam and AdamW; NaN for SGD, whose steps grow with the gradient,
+/// so that no comparison with it holds.
+double usual_rate(Facts const&);
+double at_most_usual(Facts const&, double rate);
+/// What a rate that is named can be compared with: "models of 384 channels usually learn with 1.2e-3".
+std::string beside_usual(Facts const&);
 
 std::string rate_text(double);   // 3e-4: one significant digit, or two from 1.5 to 9.5 where needed
 std::string loss_text(double);   // 1.582

@@ -172,6 +172,47 @@ TEST(Diagnosis, AFlatRunThatBeganWithAModelIsGivenNoOtherShape) {
   EXPECT_EQ(found.flags, "--lr 5e-4 --schedule cosine");
 }
 
+Drawn by_sgd(double rate, Curve const& train, int64_t until) {
+  Drawn run = drawn(train, {}, until);
+  run.facts.options.optimizer = "sgd";
+  run.facts.options.schedule.lr = rate;
+  for (StepReport& s : run.history.steps) s.rate = rate;
+  return run;
+}
+
+TEST(Diagnosis, OfSgdNoRateIsTooHighOrTooLowByItself) {
+  auto const near_frequencies = [](double x) { return 3.19 - x / 1e5; };
+  expect_state(by_sgd(0.1, near_frequencies, 200), State::healthy);
+  auto const hardly_falls = [](double x) { return 4.17 - 0.0005 * x; };
+  expect_state(by_sgd(1e-6, hardly_falls, 250), State::healthy);
+  for (char const* optimizer : {"adam", "adamw"}) {
+    Drawn high = by_sgd(0.1, near_frequencies, 200), low = by_sgd(1e-6, hardly_falls, 250);
+    high.facts.options.optimizer = low.facts.options.optimizer = optimizer;
+    expect_state(high, State::rate_too_high);
+    expect_state(low, State::rate_too_low);
+  }
+}
+
+TEST(Diagnosis, AdviceForSgdStartsFromTheRunsOwnRate) {
+  Finding const diverged = main_of(by_sgd(
+      0.5, [](double x) { return x < 60 ? 4.17 - x / 100 : 3.6 + (x - 60) / 20; }, 200));
+  EXPECT_EQ(diverged.grade, "diverged");
+  EXPECT_EQ(diverged.flags, "--lr 0.05");
+  auto const nothing = [](double) { return 4.17; };
+  expect_state(by_sgd(0.02, nothing, 250), State::healthy);  // slow to begin, at good rates too
+  Finding const unmoved = main_of(by_sgd(0.02, nothing, 450));
+  EXPECT_EQ(unmoved.grade, "because of the rate or of the data");
+  EXPECT_EQ(unmoved.flags, "--lr 0.2");
+  Drawn flat = by_sgd(
+      0.3, [](double x) { return std::max(usual(x), usual(300)); }, 600);
+  expect_state(flat, State::plateau);
+  EXPECT_EQ(main_of(flat).flags, "--lr 0.1 --schedule cosine");
+  flat.facts.options.schedule.schedule = "cosine";
+  EXPECT_EQ(main_of(flat).flags, "--layers 6 --embd 1536 --lr 0.3 --schedule cosine");
+  flat.facts.from_model = true;
+  EXPECT_EQ(main_of(flat).flags, "--lr 1.5 --schedule cosine");
+}
+
 TEST(Diagnosis, ATextThatRepeatsItselfIsSaidAtOnce) {
   Drawn run = drawn(usual, {}, 50);
   run.history.data->recurring = run.history.data->val_in_train = 0.9;
