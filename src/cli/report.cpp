@@ -53,7 +53,10 @@ void read_config(Path const& path, ReportedRun& run) {
   TrainCommand c;
   Path const file = path / "config.toml";
   Fields const fields = c.run_fields();
-  from_toml(fields, read_file(file, 1 << 20), file.string());
+  std::string const text = read_file(file, 1 << 20);
+  check(text.ends_with('\n'), Fault::content, "{} is damaged: {}; the run is drawn from its log alone", file.string(),
+        text.empty() ? "it is empty" : "its last line has no end");
+  from_toml(fields, text, file.string());
   for (Field const& f : fields)
     if (f.name != "data" && f.name != "size") run.settings.emplace_back(f.name, text_of(f));
   run.data = Path(c.data).filename().string();
@@ -75,6 +78,9 @@ void read_config(Path const& path, ReportedRun& run) {
 ReportedRun read_run(Path const& path, std::string const& name) {
   std::error_code error;
   bool const logged = std::filesystem::exists(path / "metrics.jsonl", error);
+  check(logged || !std::filesystem::exists(path / "sweep.json", error), Fault::missing,
+        "{0} is a sweep, not a run: folio sweep writes its page; its runs are drawn by folio report {0}/runs/*/",
+        path.string());
   check(logged || train::is_run_directory(path), Fault::missing,
         "{} is not a run: a run has config.toml and metrics.jsonl", path.string());
   ReportedRun run{.name = name, .history = {}};
@@ -84,6 +90,7 @@ ReportedRun read_run(Path const& path, std::string const& name) {
     read_config(path, run);
   } catch (Error const& e) {
     run.lacks = e.what();
+    say(Level::warning, run.lacks);
   }
   return run;
 }

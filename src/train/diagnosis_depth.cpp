@@ -28,10 +28,9 @@ namespace folio::train::rules {
 
 namespace {
 
-// A step that was refused for its numbers. With a gradient scaler an overflow is no fault: the loss says.
+// A step that was refused for its numbers.
 bool is_broken(StepReport const& r) {
-  bool const overflow = r.loss_scale > kLeastLossScale && std::isfinite(r.loss);
-  return !r.accepted && !overflow && (!std::isfinite(r.loss) || !std::isfinite(r.norm));
+  return !r.accepted && !overflowed(r) && (!std::isfinite(r.loss) || !std::isfinite(r.norm));
 }
 
 }  // namespace

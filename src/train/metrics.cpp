@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "backend/step_state.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -22,6 +23,8 @@ double status_bytes(std::string_view key) {  // "VmHWM:     28160 kB"
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }  // JSON knows neither NaN nor ∞
 
 }  // namespace
+
+bool overflowed(StepReport const& r) { return !r.accepted && r.loss_scale > kLeastLossScale && std::isfinite(r.loss); }
 
 Json to_json(StepReport const& r) {
   Json json = {

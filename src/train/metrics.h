@@ -28,6 +28,9 @@ struct EvalReport {
   double seconds = 0;
 };
 
+/// A step that a gradient scaler skipped: its gradients overflowed, its loss did not. No fault of the run.
+bool overflowed(StepReport const&);
+
 Json to_json(StepReport const&);
 Json to_json(EvalReport const&);
 

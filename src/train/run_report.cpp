@@ -203,6 +203,7 @@ Json run_report_json(std::vector<ReportedRun> const& runs) {
                     {"half_step", step(s.half_step)},
                     {"broken_step", step(s.broken_step)},
                     {"refused", s.refused},
+                    {"overflowed", s.overflowed},
                     {"seconds", number(s.seconds)},
                     {"tokens_per_second", number(s.median_speed)},
                     {"memory_bytes", number(s.peak_memory)},

@@ -149,6 +149,34 @@ std::string clip_strip(Drawing const& all) {
                     .height = row * kRow - 2});
 }
 
+// Of runs in f16.
+std::string loss_scale_chart(Drawing const& all) {
+  auto series = series_of(all, &StepReport::loss_scale);
+  for (auto& points : series) std::erase_if(points, [](Point p) { return !(p.y > 0); });
+  auto const y = axis_of(series, true);
+  if (!y) return "";
+  Figure figure = step_figure(all,
+                              {.id = "loss-scale",
+                               .head = "Loss scale",
+                               .unit = "of f16, log scale; halved where gradients overflow",
+                               .description = "What the gradients of each step were multiplied by.",
+                               .height = 120,
+                               .y = "count"},
+                              *y, 3);
+  for (size_t i = 0; i < all.runs.size(); ++i) {
+    Drawn const& d = all.runs[i];
+    if (series[i].empty()) continue;
+    add_series(all, d, figure, series[i], "loss scale", "", false);
+    figure.plot.end_label(d.key, series[i].back().y, d.letter + " " + report::count_text(series[i].back().y));
+  }
+  figure.table = numbers_table(all, {"loss scale"}, [](Drawn const& d, int64_t, int64_t step) {
+    auto const at = std::ranges::lower_bound(d.history.steps, step, {}, &StepReport::step);
+    bool const known = at != d.history.steps.end() && at->loss_scale > 0;
+    return std::vector{known ? report::count_text(at->loss_scale) : std::string("–")};
+  });
+  return figure.markup();
+}
+
 struct Course {  // of a norm: after the beginning, and at the end
   double early, late, clipped_late;
 };
@@ -188,10 +216,14 @@ std::vector<std::string> steering_says(Drawing const& all) {
     says.push_back(fmt::format("{} was clipped in {} of its steps, and in {} of the last tenth.",
                                subject(all, *d, true), report::share_text(whole), report::share_text(c.clipped_late)));
   }
-  for (Drawn const& d : all.runs)
+  for (Drawn const& d : all.runs) {
+    if (d.numbers.overflowed > 0)
+      says.push_back(fmt::format("{}: {} {} skipped for overflow, and the loss scale halved.", subject(all, d, true),
+                                 step_text(d.numbers.overflowed), d.numbers.overflowed == 1 ? "step" : "steps"));
     if (d.numbers.refused > 0)
       says.push_back(fmt::format("{} refused {} {} whose loss or norm was not finite.", subject(all, d, true),
                                  step_text(d.numbers.refused), d.numbers.refused == 1 ? "step" : "steps"));
+  }
   return says;
 }
 
@@ -273,7 +305,7 @@ std::string speed_title(Drawing const& all) {
 }  // namespace
 
 std::optional<report::Section> steering_section(Drawing const& all) {
-  std::string const show = rate_chart(all) + norm_chart(all) + clip_strip(all);
+  std::string const show = rate_chart(all) + norm_chart(all) + clip_strip(all) + loss_scale_chart(all);
   if (show.empty()) return {};
   return report::Section{.id = "steering",
                          .link = "Rate and norm",

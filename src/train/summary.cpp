@@ -60,9 +60,13 @@ Summary summary_of(History const& h) {
   std::vector<double> speeds;
   for (StepReport const& r : h.steps) {
     if (std::isfinite(r.tokens_per_second)) speeds.push_back(r.tokens_per_second);
+    s.peak_memory = std::fmax(s.peak_memory, r.memory_bytes);  // passes NaN over
+    if (overflowed(r)) {
+      ++s.overflowed;
+      continue;
+    }
     if (!r.accepted) ++s.refused;
     if (s.broken_step < 0 && (!std::isfinite(r.loss) || !std::isfinite(r.norm))) s.broken_step = r.step;
-    s.peak_memory = std::fmax(s.peak_memory, r.memory_bytes);  // passes NaN over
   }
   if (!speeds.empty()) {
     std::ranges::nth_element(speeds, speeds.begin() + std::ptrdiff_t(speeds.size() / 2));

@@ -18,6 +18,7 @@ struct Summary {  // losses in nats a token; NaN where not known
   int64_t half_step = -1;    // by which half of first − best was removed; −1: never
   int64_t broken_step = -1;  // the first whose loss or norm was not finite; −1: none
   int64_t refused = 0;       // steps that were not taken for it
+  int64_t overflowed = 0;    // that the gradient scaler of f16 skipped
   double seconds = NAN, median_speed = NAN, peak_memory = NAN;  // s, tokens a second, bytes
 };
 Summary summary_of(History const&);

@@ -135,6 +135,12 @@ TEST_F(ReportVerb, SeveralRunsAreComparedAndWhatDiffersIsNamed) {
   EXPECT_FALSE(has(page, "<code>heads</code>"));
   EXPECT_TRUE(has(page, "B learns its text by heart from step"));
   EXPECT_TRUE(has(page, "<td class=\"best\">"));
+  std::string const numbers = page.substr(page.find("<section id=\"numbers\""));
+  for (char const* neither : {"gap, val less train", "steps to half of it"}) {  // a smaller one is no better run
+    size_t const row = numbers.find(neither);
+    ASSERT_NE(row, numbers.npos);
+    EXPECT_FALSE(has(numbers.substr(row, numbers.find("</tr>", row) - row), "class=\"best\"")) << neither;
+  }
   EXPECT_EQ(count(page, "class=\"verdict"), 3u) << "two cards in their grid";
 }
 
@@ -170,6 +176,23 @@ TEST_F(ReportVerb, ARunThatBrokeIsDrawnUpToThere) {
   EXPECT_TRUE(has(page, "not finite at 612"));
   EXPECT_TRUE(has(page, "breaks at step 612"));
   EXPECT_TRUE(has(page, "class=\"verdict bad\""));
+}
+
+TEST_F(ReportVerb, OverflowsOfF16AreCountedApartAndTheScaleIsDrawn) {
+  MadeLog log{.steps = 300};
+  log.loss_scale = [](int64_t s) { return s <= 40 ? 65536.0 : s <= 90 ? 32768.0 : 16384.0; };
+  log.overflows = {40, 90};
+  std::string const run_path = make("f16", log, kMadeConfig + "dtype = \"f16\"\n");
+  std::string const page = page_of({run_path});
+  expect_sound(page);
+  EXPECT_TRUE(has(page, "2 steps skipped for overflow"));
+  EXPECT_FALSE(has(page, "refused"));
+  EXPECT_FALSE(has(page, "not finite at"));
+  EXPECT_EQ(count(page, "<figure id=\"loss-scale\""), 1u);
+  Json const r = parse_json(run({"report", run_path, "--json"}).out, "stdout")["runs"][0];
+  EXPECT_EQ(r["overflowed"], 2);
+  EXPECT_EQ(r["refused"], 0);
+  EXPECT_FALSE(has(page_of({make("f32", {.steps = 300})}), "id=\"loss-scale\"")) << "only where there is one";
 }
 
 TEST_F(ReportVerb, ARunWithoutAStepSaysSo) {
@@ -217,6 +240,25 @@ TEST_F(ReportVerb, AConfigThatCannotBeReadLeavesTheCurves) {
   EXPECT_TRUE(has(page, "no-such-key"));
   EXPECT_TRUE(has(page, "id=\"loss\""));
   EXPECT_FALSE(has(page, "href=\"#config\""));
+}
+
+TEST_F(ReportVerb, AnEmptyOrTornConfigIsNamedAsDamage) {
+  for (auto const& [config, what] : {std::pair{std::string(), "is empty"},
+                                     {kMadeConfig.substr(0, kMadeConfig.size() - 3), "last line has no end"}}) {
+    make_run(folder_ / "torn", made_log({.steps = 200}), config);
+    std::string const page = page_of({path("torn")});
+    expect_sound(page);
+    EXPECT_TRUE(has(page, "config.toml is damaged")) << what;
+    EXPECT_TRUE(has(last_.err, what)) << last_.err;
+    EXPECT_FALSE(has(page, "The run is healthy")) << "of what options is not known";
+  }
+}
+
+TEST_F(ReportVerb, ASweepIsToldFromARun) {
+  make_folders(folder_ / "sweep" / "runs");
+  write_file(folder_ / "sweep" / "sweep.json", "{}");
+  page_of({path("sweep")}, 66);
+  EXPECT_TRUE(has(last_.err, path("sweep") + "/runs/*/")) << last_.err;
 }
 
 TEST_F(ReportVerb, NumbersOutOfAnyOrderDrawNothingWild) {

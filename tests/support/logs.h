@@ -1,6 +1,7 @@
 // Logs of runs that were not trained: exact curves, in the form that folio writes.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -17,7 +18,9 @@ struct MadeLog {
   std::function<double(int64_t)> gap = [](int64_t) { return 0.05; };
   std::function<double(int64_t)> norm = [](int64_t s) { return 0.4 + 2 * std::exp(-double(s) / 50); };
   int64_t not_finite_from = -1;  // −1: never
-  std::string sample = "";       // at each evaluation; empty: none
+  std::function<double(int64_t)> loss_scale = [](int64_t) { return 0; };
+  std::vector<int64_t> overflows = {};  // steps that a gradient scaler skipped
+  std::string sample = "";              // at each evaluation; empty: none
 };
 
 inline train::Statistics made_statistics(MadeLog const& m, int64_t step) {
@@ -57,11 +60,13 @@ inline std::string made_log(MadeLog const& m) {
   evaluate(0);
   for (int64_t s = 1; s <= m.steps; ++s) {
     bool const broken = m.not_finite_from >= 0 && s >= m.not_finite_from;
+    bool const overflow = std::ranges::count(m.overflows, s) > 0;
     add(to_json(train::StepReport{.step = s,
                                   .loss = broken ? NAN : m.train(s) * (1 + 0.01 * double(s % 7 - 3)),
                                   .rate = 1e-3 * std::min(1.0, double(s) / 100),
-                                  .norm = broken ? NAN : m.norm(s),
-                                  .accepted = !broken,
+                                  .norm = broken || overflow ? NAN : m.norm(s),
+                                  .loss_scale = m.loss_scale(s),
+                                  .accepted = !broken && !overflow,
                                   .seconds = 0.1 * double(s),
                                   .tokens_per_second = 9600 + double(s % 10),
                                   .memory_bytes = 9e8}));

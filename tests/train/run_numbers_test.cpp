@@ -87,6 +87,19 @@ TEST(RunSummary, NamesTheStepThatBroke) {
   EXPECT_EQ(summary_of({}).half_step, -1);
 }
 
+TEST(RunSummary, WhatTheScalerSkippedIsNoFault) {
+  History h;
+  for (int64_t s = 1; s <= 4; ++s) h.steps.push_back({.step = s, .loss = 4, .norm = 1, .loss_scale = 65536});
+  h.steps[1].norm = NAN, h.steps[1].accepted = false;                    // an overflow
+  h.steps[3].loss = h.steps[3].norm = NAN, h.steps[3].accepted = false;  // broken at any scale
+  Summary const s = summary_of(h);
+  EXPECT_EQ(s.overflowed, 1);
+  EXPECT_EQ(s.refused, 1);
+  EXPECT_EQ(s.broken_step, 4);
+  h.steps[1].loss_scale = 1;  // no scale below it: not the scaler's
+  EXPECT_EQ(summary_of(h).broken_step, 2);
+}
+
 TEST(RunSummary, TheClippedShareIsOfAStretchOfSteps) {
   std::vector<StepReport> steps;
   for (int64_t s = 1; s <= 10; ++s) steps.push_back({.step = s, .norm = s <= 5 ? 2.0 : 0.5});
