@@ -49,6 +49,20 @@ Spec spec_of(Options& o) {
                   "Output"}}};
 }
 
+// As the run itself said it where it did at its last step: judged again with that finding in the log, a threshold that
+// holds a state standing would weigh differently.
+std::vector<train::Finding> findings_of(train::History& h, train::Facts const& facts) {
+  int64_t const last = std::max(h.steps.empty() ? 0 : h.steps.back().step, h.evals.empty() ? 0 : h.evals.back().step);
+  if (h.findings.empty() || h.findings.back().step != last) return diagnose(h, facts);
+  train::Finding const logged = h.findings.back();
+  h.findings.pop_back();
+  auto findings = diagnose(h, facts);
+  h.findings.push_back(logged);
+  if (findings[0].state != logged.state) return {logged};
+  findings[0] = logged;
+  return findings;
+}
+
 void read_config(Path const& path, ReportedRun& run) {
   TrainCommand c;
   Path const file = path / "config.toml";
@@ -72,7 +86,7 @@ void read_config(Path const& path, ReportedRun& run) {
   }
   facts.config = run.config = c.model.config(vocab);
   run.configured = true;
-  if (!run.history.steps.empty() || !run.history.evals.empty()) run.findings = diagnose(run.history, facts);
+  if (!run.history.steps.empty() || !run.history.evals.empty()) run.findings = findings_of(run.history, facts);
 }
 
 ReportedRun read_run(Path const& path, std::string const& name) {

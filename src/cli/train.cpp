@@ -52,10 +52,11 @@ int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcom
   if (early) {
     std::string const checkpoint =
         state.best ? ", " + (Path(c.out) / fmt::format("checkpoints/step-{:08}", state.best->step)).string() : "";
-    say(fmt::format(
-        "stopped early after step {} of {}, {} evaluations without improvement{}{}; next: folio generate {} "
-        "--prompt TEXT",
-        state.step, c.run.steps, state.patience.waited, best, checkpoint, shell_quoted(c.out)));
+    say(
+        fmt::format("stopped early after step {} of {}, {} {} without improvement{}{}; next: folio generate {} "
+                    "--prompt TEXT",
+                    state.step, c.run.steps, state.patience.waited,
+                    state.patience.waited == 1 ? "evaluation" : "evaluations", best, checkpoint, shell_quoted(c.out)));
     return 0;
   }
   if (finished) {

@@ -79,7 +79,7 @@ void TrainScreen::begin_at(train::RunState const& state) { first_seconds_ = stat
 
 void TrainScreen::stepped(train::StepReport const& r) {
   ++counted_;
-  shown_loss_ = counted_ == 1 ? r.loss : 0.9 * shown_loss_ + 0.1 * r.loss;
+  if (std::isfinite(r.loss)) shown_loss_ = std::isfinite(shown_loss_) ? 0.9 * shown_loss_ + 0.1 * r.loss : r.loss;
   double const spent = r.seconds - first_seconds_, left = spent / double(counted_) * double(steps_ - r.step);
   if (!end_said_ && counted_ >= 3 && spent > 2) {
     end_said_ = true;
@@ -87,7 +87,9 @@ void TrainScreen::stepped(train::StepReport const& r) {
                     format_count(r.tokens_per_second)));
   }
   if (!progress_.due()) return;
-  std::vector<std::string> fields = {fmt::format("{}/{}", r.step, steps_), fmt::format("train {:.3f}", shown_loss_)};
+  std::vector<std::string> fields = {
+      fmt::format("{}/{}", r.step, steps_),
+      std::isfinite(shown_loss_) ? fmt::format("train {:.3f}", shown_loss_) : std::string("train not finite")};
   std::vector<size_t> places = {0, 1};
   auto add = [&](std::string const& text, size_t place) { fields.push_back(text), places.push_back(place); };
   if (has_val_) add(fmt::format("val {:.3f}", val_), 2);

@@ -29,7 +29,7 @@ class TrainScreen : public train::Watcher {
  private:
   Progress progress_;
   int64_t steps_, counted_ = 0;
-  double val_ = 0, first_seconds_ = 0, shown_loss_ = 0;
+  double val_ = 0, first_seconds_ = 0, shown_loss_ = NAN;
   bool has_val_ = false, end_said_ = false;
 };
 

@@ -57,7 +57,7 @@ std::vector<double> log_ticks(Axis const& a, std::vector<double> const& of_decad
 
 double Axis::at(double v) const {
   if (!log) return (v - low) / (high - low);
-  return v > 0 ? std::log(v / low) / std::log(high / low) : -1e9;
+  return v > 0 ? (std::log(v) - std::log(low)) / (std::log(high) - std::log(low)) : -1e9;
 }
 
 double round_step(double range, double most) {
@@ -83,6 +83,8 @@ std::vector<double> ticks_of(Axis const& a, double most) {
 }
 
 Axis log_axis(double least, double most) {
+  constexpr double kFarthest = 1e150;  // so that the ratio of the ends is finite
+  least = std::clamp(least, 1 / kFarthest, kFarthest), most = std::clamp(most, 1 / kFarthest, kFarthest);
   double const room = std::max(std::pow(most / least, 0.04), 1.02);
   return {least / room, most * room, true};
 }

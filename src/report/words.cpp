@@ -25,6 +25,7 @@ std::string exponent_text(double v, int digits) {  // 1.0e−3
 
 TickLabels ticks_from(double most, double step, std::string (*text)(double), std::string const& unit) {
   TickLabels all;
+  most = std::min(most, 1e300);  // so that its end is reached
   for (double i = 0; i * step <= most * (1 + 1e-9); ++i) all.emplace_back(i * step, text(i * step));
   if (!unit.empty()) all.back().second += kBlank + unit;
   return all;
@@ -70,7 +71,7 @@ std::string count_text(double v) {
   return for_page(text);
 }
 
-std::string bytes_text(double v) { return for_page(format_bytes(v)); }
+std::string bytes_text(double v) { return v < 1e18 ? for_page(format_bytes(v)) : exponent_text(v, 1) + kBlank + "B"; }
 std::string time_text(double v) { return for_page(format_duration(v)); }
 std::string signed_text(double v, int digits) { return for_page(fmt::format("{:.{}f}", v, digits)); }
 

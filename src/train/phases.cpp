@@ -42,17 +42,20 @@ char const* name_of(Phase phase) {
   return kNames[static_cast<size_t>(phase)];
 }
 
-std::vector<PhaseAt> phases_of(std::vector<EvalReport> const& all) {
+std::vector<PhaseAt> phases_of(std::vector<EvalReport> const& all, double uniform) {
   std::vector<EvalReport> evals;
   for (EvalReport const& e : all)
     if (std::isfinite(e.train) && e.train > 0 && (evals.empty() || e.step > evals.back().step)) evals.push_back(e);
   std::vector<PhaseAt> phases;
   for (size_t i = 0; i < evals.size(); ++i) {
     double const gain = gain_at(evals, i);
-    bool const started =
-        evals[i].train <= kStartLoss * evals[0].train || (i > 0 && phases.back().phase != Phase::start);
+    bool const started = evals[i].train <= kStartLoss * evals[0].train || evals[i].train <= kStartLoss * uniform ||
+                         (i > 0 && phases.back().phase != Phase::start);
     phases.push_back({evals[i].step, started ? phase_of(gain) : Phase::start, gain});
   }
+  // Where there is no slope yet, the phase is that of the first which has one.
+  for (size_t i = phases.size(); i-- > 1;)
+    if (std::isnan(phases[i - 1].gain) && phases[i - 1].phase != Phase::start) phases[i - 1].phase = phases[i].phase;
   return phases;
 }
 

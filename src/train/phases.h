@@ -5,7 +5,7 @@
 // is the least-squares slope of the loss against ln(step) over the evaluations from 3 s/4 to s, at least three of them
 // where there are.
 //
-//   start        the loss has not been below 95 % of the first yet
+//   start        the loss has not been below 95 % of the first yet, nor of ln V, from where an untrained model begins
 //   fast         gain of 2 % and more
 //   steady       gain of 0.5 % and more
 //   converging   gain of 0.1 % and more
@@ -28,7 +28,7 @@ struct PhaseAt {
   Phase phase;
   double gain;  // NaN where there is no slope yet
 };
-/// By rising step; evaluations whose loss is not finite are left out.
-std::vector<PhaseAt> phases_of(std::vector<EvalReport> const&);
+/// By rising step; evaluations whose loss is not finite are left out. `uniform` is ln V; NaN where it is not known.
+std::vector<PhaseAt> phases_of(std::vector<EvalReport> const&, double uniform);
 
 }  // namespace folio::train

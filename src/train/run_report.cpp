@@ -69,7 +69,7 @@ Drawing drawing_of(std::vector<ReportedRun> const& runs, std::vector<History> co
          .key = "more",
          .hued = false,
          .numbers = summary_of(h),
-         .phases = phases_of(h.evals),
+         .phases = phases_of(h.evals, r.configured ? std::log(double(r.config.vocab)) : NAN),
          .tokens_a_step =
              r.configured ? double(r.options.batch) * double(r.options.accumulate) * double(r.config.context) : 0});
     all.last_step = std::max(all.last_step, double(all.runs.back().numbers.last_step));

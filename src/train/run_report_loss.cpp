@@ -188,13 +188,14 @@ std::string main_chart(Drawing const& all) {
     if (said.size() < 300)
       said += fmt::format("{} ends at train {}, val {}. ", d.letter, report::loss_text(d.numbers.final_train),
                           report::loss_text(d.numbers.judged_by_val ? d.numbers.final : NAN));
-  Figure figure = step_figure(all,
-                              {.id = "loss",
-                               .head = "Loss",
-                               .unit = "nats a token, log scale; thick: val, thin: train, shade: its batches",
-                               .description = title_of_losses(all) + ". " + said,
-                               .height = 380},
-                              *y, 7);
+  Figure figure = step_figure(
+      all,
+      {.id = "loss",
+       .head = "Loss",
+       .unit = fmt::format("nats a token, log scale; thick: {}, thin: train, shade: its batches", judged_words(all)),
+       .description = title_of_losses(all) + ". " + said,
+       .height = 380},
+      *y, 7);
   draw(all, figure, curves, true);
   if (guess <= y->high) {
     figure.plot.reference(guess);
@@ -247,7 +248,8 @@ std::string small_chart(Drawing const& all, Figure::Words words, report::TickLab
   figure.plot.ticks(7, ticks(last));
   draw(all, figure, curves, false);
   for (size_t i = 0; i < curves.size(); ++i)
-    label_end(figure, all.runs[i], curves[i].val, "val", false, all.runs.size() <= kFewRuns);
+    label_end(figure, all.runs[i], curves[i].val, all.runs[i].numbers.judged_by_val ? "val" : "eval", false,
+              all.runs.size() <= kFewRuns);
   return figure.markup();
 }
 
@@ -259,7 +261,7 @@ std::string by_tokens_and_time(Drawing const& all) {
         all,
         {.id = "loss-tokens",
          .head = "By tokens",
-         .unit = "nats a token, val and train",
+         .unit = with_val(all) ? "nats a token, val and train" : "nats a token, train",
          .description = "The same losses by tokens seen.",
          .height = 190,
          .x = "tokens",
@@ -356,11 +358,12 @@ std::vector<std::string> sentences(Drawing const& all) {
   if (!all.several()) {
     Drawn const& d = all.runs[0];
     if (!d.phases.empty() && std::isfinite(d.phases.back().gain))
-      says.push_back(fmt::format("At its end the run was {}: {}", name_of(d.phases.back().phase),
-                                 d.phases.back().gain > 0
-                                     ? fmt::format("at that pace a tenth more steps would remove {} of the train loss.",
-                                                   report::share_text(d.phases.back().gain))
-                                     : "the train loss no longer fell."));
+      says.push_back(fmt::format(
+          "At its end the run was {}: {}",
+          d.phases.back().phase == Phase::start ? "at its start still" : name_of(d.phases.back().phase),
+          d.phases.back().gain > 0 ? fmt::format("at that pace a tenth more steps would remove {} of the train loss.",
+                                                 report::share_text(d.phases.back().gain))
+                                   : "the train loss no longer fell."));
   } else {
     for (Drawn const* d : all.hued())
       if (std::isfinite(d->numbers.best) && says.size() < 2 && !d->history.evals.empty() &&
@@ -413,7 +416,8 @@ std::optional<report::Section> loss_section(Drawing const& all) {
       .link = "Loss",
       .title = title_of_losses(all),
       .says = sentences(all),
-      .how = "Thick: val, at each evaluation. Thin: train, each step. Rings: best val. Down is better.",
+      .how = fmt::format("Thick: {0}, at each evaluation. Thin: train, each step. Rings: best {0}. Down is better.",
+                         judged_words(all)),
       .show = chart + ribbons(all) + by_tokens_and_time(all)};
 }
 

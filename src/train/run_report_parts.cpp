@@ -13,6 +13,8 @@ namespace folio::train {
 using report::Axis;
 using report::Figure;
 
+constexpr double kFarthest = 1e300;  // of an axis, so that its room and its ticks are finite
+
 std::vector<Drawn const*> Drawing::hued() const {
   std::vector<Drawn const*> out;
   for (Drawn const& d : runs)
@@ -34,6 +36,12 @@ Finding const* main_finding(Drawn const& d) {
 int64_t began(Drawn const& d, Finding const& f) {
   return f.state == State::overfitting ? d.numbers.best_step : f.since;
 }
+
+bool with_val(Drawing const& all) {
+  return std::ranges::any_of(all.runs, [](Drawn const& d) { return d.numbers.judged_by_val; });
+}
+
+std::string judged_words(Drawing const& all) { return with_val(all) ? "val" : "train"; }
 
 std::string subject(Drawing const& all, Drawn const& d, bool at_start) {
   return all.several() ? d.letter : at_start ? "The run" : "the run";
@@ -73,6 +81,7 @@ std::optional<Axis> axis_of(std::vector<std::vector<Point>> const& series, bool 
     for (Point const p : points)
       if (std::isfinite(p.y) && (!log || p.y > 0)) least = std::min(least, p.y), most = std::max(most, p.y);
   if (least > most) return {};
+  least = std::clamp(least, -kFarthest, kFarthest), most = std::clamp(most, -kFarthest, kFarthest);
   if (log) return report::log_axis(least, most);
   if (least >= 0) return Axis{0, most > 0 ? 1.06 * most : 1};
   double const room = 0.06 * std::max(most - least, 1e-9);

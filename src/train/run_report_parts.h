@@ -42,6 +42,8 @@ report::Level level_of(Finding const&);
 Finding const* main_finding(Drawn const&);  // null where there is none
 /// When it began. Overfitting: at the best evaluation, whatever its grade now.
 int64_t began(Drawn const&, Finding const&);
+bool with_val(Drawing const&);             // whether any run has a validation split
+std::string judged_words(Drawing const&);  // the loss by which runs are judged: val, or train where none has one
 /// "A", or "the run" where it is alone.
 std::string subject(Drawing const&, Drawn const&, bool at_start = false);
 /// Points of the steps with a finite x.

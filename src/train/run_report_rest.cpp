@@ -196,8 +196,9 @@ std::optional<report::Section> numbers_section(Drawing const& all) {
       .title = "In numbers",
       .says = all.several() ? std::vector<std::string>{"Bold: the best of each."} : std::vector<std::string>{},
       .how =
-          "Losses in nats a token. Share of the loss removed: from the first val loss to the best. Half of it: when "
-          "half of that way was done.",
+          fmt::format("Losses in nats a token. Share of the loss removed: from the first {} loss to the best. Half of "
+                      "it: when half of that way was done.",
+                      judged_words(all)),
       .show = report::markup_of(table)};
 }
 

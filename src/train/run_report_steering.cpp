@@ -267,7 +267,8 @@ std::string memory_bars(Drawing const& all) {
         "<text class=\"e\" dx=\"-8\" y=\"{}\">{}</text><rect class=\"q3\" style=\"fill:var(--q3)\" width=\"{:.2f}%\" "
         "y=\"{}\" "
         "height=\"20\"/><text class=\"key {}\" x=\"{:.2f}%\" dx=\"8\" y=\"{}\">{}</text>",
-        row * kRow + 14, d.letter, 100 * bytes / most, row * kRow, d.key, 100 * bytes / most, row * kRow + 14, text);
+        row * kRow + 14, d.letter, 100 * (bytes / most), row * kRow, d.key, 100 * (bytes / most), row * kRow + 14,
+        text);
     said += fmt::format("{}: {}. ", d.letter, text);
     ++row;
   }

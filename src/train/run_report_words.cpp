@@ -84,9 +84,9 @@ std::string headline(Drawing const& all) {
     if (ill(d) && (!worst || level_of(*main_finding(d)) > level_of(*main_finding(*worst)))) worst = &d;
   }
   Drawn const* best = best_of(all);
-  std::string const lowest =
-      best ? fmt::format("{} reaches the lowest val loss, {}", best->letter, report::loss_text(best->numbers.best))
-           : "";
+  std::string const lowest = best ? fmt::format("{} reaches the lowest {} loss, {}", best->letter, judged_words(all),
+                                                report::loss_text(best->numbers.best))
+                                  : "";
   if (!worst) return best ? lowest : "No evaluation yet";
   std::string const first = phrase(worst->letter, *worst);
   if (all.runs.size() == 2) {
@@ -132,8 +132,10 @@ std::string lede(Drawing const& all) {
     places.push_back(fmt::format("{} at {}{}{}", d->letter, report::loss_text(d->numbers.final),
                                  places.empty() ? std::string(kBlank) + "nats a token" : "",
                                  same ? "" : fmt::format(" after {} steps", step_text(evaluated(*d)))));
-  std::string out = same ? fmt::format("After {} steps unseen text is predicted by ", step_text(evaluated(*known[0])))
-                         : "Unseen text is predicted by ";
+  std::string out = same ? fmt::format("After {} steps {} text is predicted by ", step_text(evaluated(*known[0])),
+                                       with_val(all) ? "unseen" : "its training")
+                    : with_val(all) ? "Unseen text is predicted by "
+                                    : "Its training text is predicted by ";
   out += report::joined_words(places) + ". ";
   auto const differ = settings_that_differ(all);
   if (differ.empty()) return out;

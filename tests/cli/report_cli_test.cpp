@@ -261,6 +261,34 @@ TEST_F(ReportVerb, ASweepIsToldFromARun) {
   EXPECT_TRUE(has(last_.err, path("sweep") + "/runs/*/")) << last_.err;
 }
 
+TEST_F(ReportVerb, WithoutAValidationSplitNothingIsCalledVal) {
+  std::string const page = page_of({make("no-val", {.steps = 300, .gap = [](int64_t) { return NAN; }})});
+  expect_sound(page);
+  for (char const* word : {"A val", "thick: val", "Thick: val", "best val", "first val loss", "val and train"})
+    EXPECT_FALSE(has(page, word)) << word;
+  EXPECT_TRUE(has(page, "Rings: best train"));
+}
+
+TEST_F(ReportVerb, ThePageSaysWhatTheRunSaidAtItsLastStep) {
+  train::Finding const said{.state = train::State::rate_too_low, .step = 300, .since = 250, .evidence = {"as logged"}};
+  make_run(folder_ / "said", made_log({.steps = 300}) + dump(to_json(said)) + "\n", kMadeConfig);
+  Json const r = parse_json(run({"report", path("said"), "--json"}).out, "stdout")["runs"][0];
+  EXPECT_EQ(r["diagnosis"][0], to_json(said)) << dump(r["diagnosis"]);
+  EXPECT_TRUE(has(page_of({path("said")}), "as logged"));
+}
+
+TEST_F(ReportVerb, NumbersOutOfAllBoundsEnd) {
+  std::string log = made_log({.steps = 50, .eval_every = 10});
+  for (char const* more : {R"({"type":"step","step":51,"loss":1e308,"rate":1e308,"norm":1e308,"seconds":1.7e308,)"
+                           R"("tokens_per_second":1e308,"memory_bytes":1e308})",
+                           R"({"type":"step","step":52,"loss":1e-320,"rate":1e30,"norm":1e-320})"})
+    log += std::string(more) + "\n";
+  make_run(folder_ / "far", log, kMadeConfig);
+  std::string const page = page_of({path("far")});
+  expect_sound(page);
+  for (char const* no : {"nan%", "inf%", "NaN"}) EXPECT_FALSE(has(page, no)) << no;
+}
+
 TEST_F(ReportVerb, NumbersOutOfAnyOrderDrawNothingWild) {
   make_run(folder_ / "wild",
            made_log({.steps = 50, .eval_every = 10}) +

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <sstream>
 
 namespace folio::cli {
@@ -16,6 +17,15 @@ std::string memory_line(train::MemoryPlan const& plan) {
   std::string line;
   for (std::string word; words >> word;) line += word + ' ';
   return line.substr(line.find("memory "));
+}
+
+TEST(EvaluationLine, SaysNotFiniteOfALossThatIsNot) {
+  testing::internal::CaptureStderr();
+  TrainScreen(100).evaluated(
+      {.step = 20, .train = -std::nan(""), .val = NAN, .val_bits_per_byte = NAN, .best = false, .seconds = 1});
+  std::string const said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("step 20: train not finite"), said.npos) << said;
+  EXPECT_EQ(said.find("nan"), said.npos) << said;
 }
 
 constexpr size_t kMiB = size_t{1} << 20;

@@ -20,6 +20,14 @@ TEST(Svg, TicksAreOneTwoOrFiveTimesAPowerOfTen) {
   EXPECT_DOUBLE_EQ(round_step(60, 6), 10);
 }
 
+TEST(Svg, AnAxisOfNumbersOutOfAllBoundsHasAFewTicksAndPlaces) {
+  for (auto const& [least, most] : {std::pair{1e-320, 1.0}, {1.0, 1e308}, {1e-320, 1.7e308}, {1e308, 1e308}}) {
+    Axis const a = log_axis(least, most);
+    EXPECT_LE(ticks_of(a, 6).size(), 7u);
+    for (double const v : {1e-320, 1.0, 1.7e308}) EXPECT_TRUE(std::isfinite(a.at(v))) << least << " " << most;
+  }
+}
+
 TEST(Svg, AStraightLineIsItsEndsAndACornerStays) {
   Plot plot({0, 4}, {0, 1});
   plot.line("a", {{0, 0}, {1, 0.25}, {2, 0.5}, {3, 0.5}, {4, 0.5}});

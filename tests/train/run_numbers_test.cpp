@@ -28,7 +28,7 @@ TEST(Phases, AreNamedByTheGainOfATenthMoreSteps) {
   };
   for (Case const c : {Case{0.03, Phase::fast}, Case{0.01, Phase::steady}, Case{0.002, Phase::converging},
                        Case{0.0005, Phase::converged}, Case{-0.01, Phase::converged}}) {
-    auto const phases = phases_of(falling(c.gain));
+    auto const phases = phases_of(falling(c.gain), NAN);
     ASSERT_EQ(phases.size(), 21u);
     EXPECT_EQ(phases[0].phase, Phase::start);
     EXPECT_EQ(phases.back().phase, c.phase) << c.gain << ", measured " << phases.back().gain;
@@ -37,16 +37,23 @@ TEST(Phases, AreNamedByTheGainOfATenthMoreSteps) {
 }
 
 TEST(Phases, StartLastsWhileTheLossIsNearTheFirst) {
-  auto const phases = phases_of({eval(0, 4), eval(10, 3.9), eval(20, 3), eval(30, 2)});
+  auto const phases = phases_of({eval(0, 4), eval(10, 3.9), eval(20, 3), eval(30, 2)}, std::log(50.0));
   EXPECT_EQ(phases[1].phase, Phase::start);
   EXPECT_EQ(phases[2].phase, Phase::fast);
 }
 
+TEST(Phases, ARunThatBeginsFarBelowGuessingHasNoStart) {
+  std::vector<EvalReport> evals;
+  for (int64_t s = 0; s <= 400; s += 40) evals.push_back(eval(s, 2.5));
+  for (PhaseAt const& p : phases_of(evals, std::log(65.0))) EXPECT_EQ(p.phase, Phase::converged) << p.step;
+  for (PhaseAt const& p : phases_of(evals, 2.5)) EXPECT_EQ(p.phase, Phase::start) << p.step;
+}
+
 TEST(Phases, PassOverWhatIsNotFiniteOrNotInOrder) {
-  auto const phases = phases_of({eval(0, 4), eval(10, NAN), eval(20, 3), eval(20, 3), eval(5, 2)});
+  auto const phases = phases_of({eval(0, 4), eval(10, NAN), eval(20, 3), eval(20, 3), eval(5, 2)}, NAN);
   ASSERT_EQ(phases.size(), 2u);
   EXPECT_EQ(phases[1].step, 20);
-  EXPECT_TRUE(phases_of({}).empty());
+  EXPECT_TRUE(phases_of({}, NAN).empty());
 }
 
 TEST(RunSummary, CountsFromTheFirstEvaluationToTheBestAndTheLast) {
