@@ -66,6 +66,9 @@ TEST_F(Regularisation, PatienceEndsARunAndNamesTheBestCheckpoint) {
   EXPECT_EQ(result["best"]["step"], best);
   EXPECT_TRUE(std::filesystem::exists(folder / "run" / fmt::format("checkpoints/step-{:08}", best)));
 
+  Ended const one = run(command("one", {"--patience", "1", "--min-improvement", "9"}));
+  EXPECT_NE(one.err.find(", 1 evaluation without improvement"), std::string::npos) << one.err;
+
   // Stopped anywhere before, it ends at the same step with the same bits.
   auto parts = flags;
   parts.insert(parts.end(), {"--stop-after", fmt::format("{}", step - 4)});
