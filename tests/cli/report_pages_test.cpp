@@ -25,8 +25,9 @@ class Pages : public testing::Test {
     words.push_back("--out"), words.push_back(path("page.html"));
     Ended const e = run(words);
     EXPECT_EQ(e.code, 0) << e.err;
-    std::string const command = std::string(std::getenv("FOLIO_SOURCE")) + "/tools/page_shots '" + path("page.html") +
-                                "' --out '" + path("shots") + "' > '" + path("said") + "' 2> '" + path("err") + "'";
+    std::string const command = "'" + std::string(std::getenv("FOLIO_SOURCE")) + "/tools/page_shots' '" +
+                                path("page.html") + "' --out '" + path("shots") + "' > '" + path("said") + "' 2> '" +
+                                path("err") + "'";
     int const status = std::system(command.c_str());
     skipped_ = WEXITSTATUS(status) == 77;
     std::vector<Json> views;
