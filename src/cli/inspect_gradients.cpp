@@ -115,13 +115,12 @@ std::string initial_text(Findings const& f) {
   return text;
 }
 
-Json numbers(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
 Json json_of(Gradient const& g, Findings const& f) {
   return {{"name", g.name},
-          {"norm", numbers(g.norm())},
-          {"mean_size", numbers(g.mean_size())},
-          {"deviation", numbers(g.deviation())},
-          {"share", numbers(share(g, f))}};
+          {"norm", finite_or_null(g.norm())},
+          {"mean_size", finite_or_null(g.mean_size())},
+          {"deviation", finite_or_null(g.deviation())},
+          {"share", finite_or_null(share(g, f))}};
 }
 
 Json json_of(Findings const& f, model::Config const& c) {
@@ -133,19 +132,19 @@ Json json_of(Findings const& f, model::Config const& c) {
   for (Gradient const& g : f.types) types.push_back(json_of(g, f));
   for (model::InitialNumbers const& n : f.initial.off())
     off.push_back({{"tensor", n.tensor},
-                   {"mean", numbers(n.mean)},
-                   {"deviation", numbers(n.deviation)},
+                   {"mean", finite_or_null(n.mean)},
+                   {"deviation", finite_or_null(n.deviation)},
                    {"expected_mean", n.expected_mean},
                    {"expected_deviation", n.expected_deviation},
-                   {"standard_errors", numbers(n.errors)}});
+                   {"standard_errors", finite_or_null(n.errors)}});
   double const factor = clip_factor(f.all.norm(), f.clip);
   return {{"read", f.read},
           {"tokens", f.tokens},
-          {"loss", numbers(f.loss)},
+          {"loss", finite_or_null(f.loss)},
           {"loss_of_uniform", std::log(double(c.vocab))},
-          {"norm", numbers(f.all.norm())},
+          {"norm", finite_or_null(f.all.norm())},
           {"usual", {{"least", kUsualLeast}, {"most", kUsualMost}, {"is", band(f.all.norm())}}},
-          {"clip", {{"at", f.clip}, {"acts", factor < 1}, {"factor", numbers(factor)}}},
+          {"clip", {{"at", f.clip}, {"acts", factor < 1}, {"factor", finite_or_null(factor)}}},
           {"types", types},
           {"tensors", tensors},
           {"initial", {{"trained", f.trained}, {"off", off}}}};

@@ -194,6 +194,8 @@ bool get_bool(Json const& object, std::string const& key, std::string const& nam
   return required(find_bool(object, key, name), key, name);
 }
 
+Json finite_or_null(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
+
 std::string bits_of(double value) { return fmt::format("{:016x}", std::bit_cast<uint64_t>(value)); }
 
 double from_bits(std::string const& text, std::string const& name) {

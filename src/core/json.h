@@ -40,6 +40,8 @@ std::optional<bool> find_bool(Json const&, std::string const& key, std::string c
 /// The member `version`: 1 to `known`. Throws Fault::content where it is newer, and where no version is of that number.
 int64_t get_version(Json const&, int64_t known, std::string const& name);
 
+Json finite_or_null(double);  // JSON knows neither NaN nor ∞
+
 /// A double as 16 hex digits of its bits, and back: floats that must survive a file bit for bit.
 std::string bits_of(double);
 double from_bits(std::string const&, std::string const& name);

@@ -149,11 +149,10 @@ std::vector<std::string> in_words(BrokenStep const& b, BatchNumbers const& n) {
 }
 
 Json to_json(BrokenStep const& b, BatchNumbers const& n) {
-  auto const number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
   Json json = {{"step", b.after.attempted},
                {"finite", !b.first && std::isfinite(b.after.loss) && std::isfinite(b.after.norm)},
-               {"loss", number(b.after.loss)},
-               {"norm", number(b.after.norm)},
+               {"loss", finite_or_null(b.after.loss)},
+               {"norm", finite_or_null(b.after.norm)},
                {"first", nullptr},
                {"largest_weight", {{"tensor", b.largest.tensor}, {"size", b.largest.size}}},
                {"batch",

@@ -15,10 +15,7 @@ double number_of(Json const& json, char const* key) {  // null and absent: not k
 }
 
 // At five significant digits: a log of hundreds of tensors stays small.
-Json rounded(double v) {
-  if (!std::isfinite(v)) return nullptr;
-  return std::strtod(fmt::format("{:.4e}", v).c_str(), nullptr);
-}
+Json rounded(double v) { return finite_or_null(std::strtod(fmt::format("{:.4e}", v).c_str(), nullptr)); }
 
 Json to_json(WeightNumbers const& n) {
   return {{"mean", rounded(n.mean)},

@@ -20,15 +20,16 @@ double status_bytes(std::string_view key) {  // "VmHWM:     28160 kB"
   return 0;
 }
 
-Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }  // JSON knows neither NaN nor ∞
-
 }  // namespace
 
 bool overflowed(StepReport const& r) { return !r.accepted && r.loss_scale > kLeastLossScale && std::isfinite(r.loss); }
 
 Json to_json(StepReport const& r) {
-  Json json = {
-      {"type", "step"}, {"step", r.step}, {"loss", number(r.loss)}, {"rate", r.rate}, {"norm", number(r.norm)}};
+  Json json = {{"type", "step"},
+               {"step", r.step},
+               {"loss", finite_or_null(r.loss)},
+               {"rate", r.rate},
+               {"norm", finite_or_null(r.norm)}};
   if (r.clipped != r.norm && std::isfinite(r.clipped)) json["clipped"] = r.clipped;
   if (r.loss_scale > 0) json["loss_scale"] = r.loss_scale;
   if (!r.accepted) json["accepted"] = false;
@@ -39,7 +40,7 @@ Json to_json(StepReport const& r) {
 }
 
 Json to_json(EvalReport const& r) {
-  Json json = {{"type", "eval"}, {"step", r.step}, {"train", number(r.train)}, {"val", number(r.val)}};
+  Json json = {{"type", "eval"}, {"step", r.step}, {"train", finite_or_null(r.train)}, {"val", finite_or_null(r.val)}};
   if (std::isfinite(r.val_bits_per_byte)) json["val_bits_per_byte"] = r.val_bits_per_byte;
   json["best"] = r.best;
   json["seconds"] = r.seconds;

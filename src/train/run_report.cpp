@@ -177,14 +177,13 @@ Json run_report_json(std::vector<ReportedRun> const& runs) {
   std::vector<History> histories;
   for (ReportedRun const& r : runs) histories.push_back(cleaned(r.history));
   Drawing const all = drawing_of(runs, histories);
-  auto const number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
   auto const step = [](int64_t v) { return v >= 0 ? Json(v) : Json(nullptr); };
   Json list = Json::array();
   for (Drawn const& d : all.runs) {
     Summary const& s = d.numbers;
     Json phases = Json::array(), findings = Json::array(), settings = Json::object();
     for (PhaseAt const& p : d.phases)
-      phases.push_back({{"step", p.step}, {"phase", name_of(p.phase)}, {"gain", number(p.gain)}});
+      phases.push_back({{"step", p.step}, {"phase", name_of(p.phase)}, {"gain", finite_or_null(p.gain)}});
     for (Finding const& f : d.run.findings) findings.push_back(to_json(f));
     for (auto const& [name, value] : d.run.settings) settings[name] = value;
     list.push_back({{"run", d.run.name},
@@ -192,21 +191,21 @@ Json run_report_json(std::vector<ReportedRun> const& runs) {
                     {"running", d.run.running},
                     {"steps", s.last_step},
                     {"judged_by", s.judged_by_val ? "val" : "train"},
-                    {"first", number(s.first)},
-                    {"final", number(s.final)},
-                    {"final_train", number(s.final_train)},
-                    {"best", number(s.best)},
+                    {"first", finite_or_null(s.first)},
+                    {"final", finite_or_null(s.final)},
+                    {"final_train", finite_or_null(s.final_train)},
+                    {"best", finite_or_null(s.best)},
                     {"best_step", s.best_step},
-                    {"best_bits_per_byte", number(s.best_bits_per_byte)},
-                    {"gap", number(s.gap)},
-                    {"removed", number(s.removed)},
+                    {"best_bits_per_byte", finite_or_null(s.best_bits_per_byte)},
+                    {"gap", finite_or_null(s.gap)},
+                    {"removed", finite_or_null(s.removed)},
                     {"half_step", step(s.half_step)},
                     {"broken_step", step(s.broken_step)},
                     {"refused", s.refused},
                     {"overflowed", s.overflowed},
-                    {"seconds", number(s.seconds)},
-                    {"tokens_per_second", number(s.median_speed)},
-                    {"memory_bytes", number(s.peak_memory)},
+                    {"seconds", finite_or_null(s.seconds)},
+                    {"tokens_per_second", finite_or_null(s.median_speed)},
+                    {"memory_bytes", finite_or_null(s.peak_memory)},
                     {"phases", std::move(phases)},
                     {"diagnosis", std::move(findings)},
                     {"damage", d.history.damage},

@@ -28,8 +28,6 @@ RunStatus status_named(std::string const& name, std::string const& file) {
   fail(Fault::content, "{}: a run is \"{}\", which folio does not know", file, name);
 }
 
-Json number(double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); }
-
 bool judged(EvalReport const& e) { return e.step > 0 && std::isfinite(e.val); }
 
 History history_of(Path const& run) {
@@ -242,9 +240,15 @@ Json Sweep::json() const {
     settings.push_back({{"name", s.name}, {"values", values}});
   }
   for (SweepRun const& r : runs_) {
-    Json run = {{"folder", r.folder},   {"setting", r.setting},        {"seed", r.seed},
-                {"steps", r.steps},     {"status", name_of(r.status)}, {"step", r.step},
-                {"val", number(r.val)}, {"best_step", r.best_step},    {"last", number(r.last)},
+    Json run = {{"folder", r.folder},
+                {"setting", r.setting},
+                {"seed", r.seed},
+                {"steps", r.steps},
+                {"status", name_of(r.status)},
+                {"step", r.step},
+                {"val", finite_or_null(r.val)},
+                {"best_step", r.best_step},
+                {"last", finite_or_null(r.last)},
                 {"seconds", r.seconds}};
     if (!r.why.empty()) run["why"] = r.why;
     runs.push_back(std::move(run));
@@ -252,7 +256,7 @@ Json Sweep::json() const {
   for (Ranked const& r : ranking())
     ranks.push_back({{"setting", r.setting},
                      {"name", spec_.settings[r.setting].name},
-                     {"val", number(r.val)},
+                     {"val", finite_or_null(r.val)},
                      {"deviation", r.deviation},
                      {"step", r.step},
                      {"status", name_of(r.status)}});
