@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "report/braille.h"
 #include "report/chart.h"
 #include "report/table.h"
 
@@ -16,13 +17,12 @@ class Canvas {
  public:
   Canvas(int columns, int rows, bool utf8)
       : columns_(columns), rows_(rows), utf8_(utf8), dots_(size_t(columns * rows)), letters_(size_t(columns * rows)) {}
-  int width() const { return utf8_ ? 2 * columns_ : columns_; }
-  int height() const { return utf8_ ? 4 * rows_ : rows_; }
+  int width() const { return utf8_ ? kDotsAcross * columns_ : columns_; }
+  int height() const { return utf8_ ? kDotsDown * rows_ : rows_; }
 
   void dot(int x, int y, char letter) {
     if (x < 0 || y < 0 || x >= width() || y >= height()) return;
-    constexpr uint8_t kBits[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
-    if (utf8_) dots_[size_t(y / 4 * columns_ + x / 2)] |= kBits[y % 4][x % 2];
+    if (utf8_) dots_[size_t(y / kDotsDown * columns_ + x / kDotsAcross)] |= kDots[y % kDotsDown][x % kDotsAcross];
     else letters_[size_t(y * columns_ + x)] = letter;
   }
   void letter(Point at, char letter) {
@@ -45,10 +45,7 @@ class Canvas {
     std::string out;
     for (int c = 0; c < columns_; ++c) {
       size_t const at = size_t(r * columns_ + c);
-      int const code = 0x2800 + dots_[at];  // Unicode's braille patterns
-      if (letters_[at]) out += letters_[at];
-      else if (dots_[at] == 0) out += ' ';
-      else out += {char(0xE0 | code >> 12), char(0x80 | (code >> 6 & 0x3F)), char(0x80 | (code & 0x3F))};
+      out += letters_[at] ? std::string(1, letters_[at]) : braille(dots_[at]);
     }
     return out;
   }

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <optional>
 
+#include "report/braille.h"
+
 namespace folio::report {
 namespace {
 
@@ -18,7 +20,7 @@ struct Canvas {  // dots; a cell is cell_width × cell_height of them
   int width() const { return columns * cell_width; }
   int height() const { return rows * cell_height; }
   Canvas(int columns, int rows, bool utf8)
-      : columns(columns), rows(rows), cell_width(utf8 ? 2 : 1), cell_height(utf8 ? 4 : 1) {
+      : columns(columns), rows(rows), cell_width(utf8 ? kDotsAcross : 1), cell_height(utf8 ? kDotsDown : 1) {
     train.resize(size_t(width()) * height());
     val = train;
   }
@@ -75,19 +77,16 @@ void draw(Canvas& canvas, std::vector<uint8_t>& layer, std::vector<Point> const&
 }
 
 std::string cell(Canvas const& canvas, int column, int row) {
-  constexpr uint8_t kBits[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
-  int bits = 0;
+  uint8_t dots = 0;
   bool val = false, train = false;
   for (int y = 0; y < canvas.cell_height; ++y)
     for (int x = 0; x < canvas.cell_width; ++x) {
       size_t const at = size_t(row * canvas.cell_height + y) * canvas.width() + column * canvas.cell_width + x;
       val |= canvas.val[at], train |= canvas.train[at];
-      if (canvas.val[at] || canvas.train[at]) bits |= kBits[y][x];
+      if (canvas.val[at] || canvas.train[at]) dots |= kDots[y][x];
     }
   if (canvas.cell_width == 1) return val ? "*" : train ? "." : " ";
-  if (bits == 0) return " ";
-  int const code = 0x2800 + bits;  // Unicode's braille patterns
-  return {char(0xE0 | code >> 12), char(0x80 | (code >> 6 & 0x3F)), char(0x80 | (code & 0x3F))};
+  return braille(dots);
 }
 
 using Labels = std::vector<std::string>;  // a row each
