@@ -191,4 +191,10 @@ History read_history(Path const& metrics) {
   return history;
 }
 
+History history_of(Path const& run) {
+  std::error_code error;
+  if (!std::filesystem::exists(run / "metrics.jsonl", error)) return {};
+  return read_history(run / "metrics.jsonl");
+}
+
 }  // namespace folio::train

@@ -82,4 +82,7 @@ struct History {
 /// Fault::missing where the file is not there, Fault::content for a log of a newer version.
 History read_history(Path const& metrics);
 
+/// Of a run directory; empty where nothing is logged yet.
+History history_of(Path const& run);
+
 }  // namespace folio::train

@@ -30,12 +30,6 @@ RunStatus status_named(std::string const& name, std::string const& file) {
 
 bool judged(EvalReport const& e) { return e.step > 0 && std::isfinite(e.val); }
 
-History history_of(Path const& run) {
-  std::error_code error;
-  if (!std::filesystem::exists(run / "metrics.jsonl", error)) return {};
-  return read_history(run / "metrics.jsonl");
-}
-
 }  // namespace
 
 char const* name_of(RunStatus status) {

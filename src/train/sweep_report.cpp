@@ -34,11 +34,7 @@ using Values = std::function<std::vector<Point>(SweepRun const&, History const&)
 class Page {
  public:
   explicit Page(Sweep const& sweep) : sweep_(sweep), ranking_(sweep.ranking()) {
-    for (SweepRun const& r : sweep.runs()) {
-      Path const log = sweep.folder_of(r) / "metrics.jsonl";
-      std::error_code error;
-      histories_.push_back(std::filesystem::exists(log, error) ? read_history(log) : History{});
-    }
+    for (SweepRun const& r : sweep.runs()) histories_.push_back(history_of(sweep.folder_of(r)));
   }
 
   std::string html() const {
