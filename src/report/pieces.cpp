@@ -106,7 +106,7 @@ std::string markup_of(Verdict const& v) {
     for (std::string const& e : v.evidence) out += "<li>" + escape_html(e) + "</li>";
     out += "</ul>";
   }
-  if (!v.advice.empty()) out += "<p class=\"todo\">" + escape_html(v.advice) + "</p>";
+  if (!v.advice.empty()) out += "<p class=\"advice\">" + escape_html(v.advice) + "</p>";
   if (!v.flags.empty())
     out += fmt::format("<div class=\"flags\"><code>{}</code><button data-copy=\"{}\">Copy</button></div>",
                        flag_words(v.flags), escape_html(v.flags));
