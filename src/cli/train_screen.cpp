@@ -136,8 +136,8 @@ void TrainScreen::sampled(train::Sample const& s) {  // its beginning
   say(fmt::format("step {}, a sample:\n{}", s.step, lines));
 }
 
-void TrainScreen::saved(int64_t step, Path const& path) {
-  say(Level::debug, fmt::format("step {}: saved {}", step, path.string()));
+void TrainScreen::saved(train::SaveReport const& r) {
+  say(Level::debug, fmt::format("step {}: saved {} in {}", r.step, r.path.string(), format_duration(r.seconds)));
 }
 
 void TrainScreen::overflowed(train::StepReport const& r, double next_loss_scale) {

@@ -21,7 +21,7 @@ class TrainScreen : public train::Watcher {
   void evaluated(train::EvalReport const&) override;
   void diagnosed(train::Finding const&) override;
   void sampled(train::Sample const&) override;
-  void saved(int64_t step, Path const&) override;
+  void saved(train::SaveReport const&) override;
   void refused(train::StepReport const&, int64_t in_a_row) override;
   void overflowed(train::StepReport const&, double next_loss_scale) override;
   void finish() { progress_.finish(); }

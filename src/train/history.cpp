@@ -121,6 +121,11 @@ void add(History& h, Json const& line, std::string const& where) {
   else if (type == "step") h.steps.push_back(step_from(line, where));
   else if (type == "eval") h.evals.push_back(eval_from(line, where));
   else if (type == "statistics") h.statistics.push_back(statistics_from(line, where));
+  else if (type == "save")
+    h.saves.push_back({.step = get_integer(line, "step", where),
+                       .path = {},
+                       .seconds = number_of(line, "seconds"),
+                       .waited = number_of(line, "waited")});
   else if (type == "sample")
     h.samples.push_back({get_integer(line, "step", where), find_string(line, "prompt", where).value_or(""),
                          get_string(line, "text", where)});

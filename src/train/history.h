@@ -70,6 +70,7 @@ struct History {
   std::vector<StepReport> steps;
   std::vector<EvalReport> evals;
   std::vector<Statistics> statistics;
+  std::vector<SaveReport> saves;
   std::vector<Sample> samples;
   std::vector<Finding> findings;
   std::vector<Note> notes;

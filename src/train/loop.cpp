@@ -43,6 +43,7 @@ Loop::Loop(RunParts const& parts)
       batcher_(parts.data.split("train"), batcher_options(parts.options, parts.trainer.options().length)),
       evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length,
                  parts.trainer.options().dtype),
+      saver_(parts.backend, parts.trainer, parts.directory, {.keep = parts.options.keep}, parts.info, parts.tokenizer),
       diagnosis_({.options = parts.options, .config = parts.trainer.options().config, .from_model = parts.from_model}) {
   if (p_.options.stats_every > 0) statistics_.emplace(p_.backend, p_.trainer);
   state_.step_state = p_.trainer.state();  // holds the seed before the first step
@@ -109,6 +110,7 @@ Outcome Loop::run(Watcher& watcher, std::function<char const*(int64_t)> const& s
   int64_t const first = state_.step;
   if (state_.step == 0 && evaluated_step_ < 0) evaluate(watcher);
   while (state_.step < p_.options.steps) {
+    take_saves(watcher);
     if (p_.options.patience > 0 && state_.patience.waited >= p_.options.patience)
       return end_early(Outcome::out_of_patience, "patience", watcher);
     if (char const* const why = stop(state_.step - first)) return end_early(Outcome::stopped, why, watcher);
@@ -119,14 +121,16 @@ Outcome Loop::run(Watcher& watcher, std::function<char const*(int64_t)> const& s
     bool const evaluates = last || state_.step % p_.options.eval_every == 0;
     if (evaluates) best = evaluate(watcher);
     if (evaluates || diagnosis_.due(state_.step)) diagnose(watcher);
-    if (last || best || state_.step % p_.options.checkpoint_every == 0) save(watcher);
+    if (last || best || state_.step % p_.options.checkpoint_every == 0) save();
   }
+  finish_saves(watcher);
   return Outcome::finished;
 }
 
 Outcome Loop::end_early(Outcome outcome, char const* why, Watcher& watcher) {
   note("stop", {{"step", state_.step}, {"why", why}});
-  if (saved_step_ != state_.step) save(watcher);
+  if (saved_step_ != state_.step) save();
+  finish_saves(watcher);
   return outcome;
 }
 
@@ -182,7 +186,10 @@ void Loop::sample(Watcher& watcher) {
 }
 
 std::vector<MemoryRole> Loop::memory() const {
-  return {{"evaluation", evaluator_.bytes()}, {"statistics", statistics_ ? statistics_->bytes() : 0}};
+  std::vector<MemoryRole> roles = saver_.memory();
+  roles.push_back({"evaluation", evaluator_.bytes()});
+  roles.push_back({"statistics", statistics_ ? statistics_->bytes() : 0});
+  return roles;
 }
 
 bool Loop::evaluate(Watcher& watcher) {
@@ -239,18 +246,25 @@ void Loop::diagnose(Watcher& watcher) {
   watcher.diagnosed(*finding);
 }
 
-void Loop::save(Watcher& watcher) {
-  log_->sync();
+void Loop::save() {
   state_.metrics_bytes = log_bytes_;
   state_.seconds = seconds();
   state_.data = batcher_.state();
   state_.active = statistics_ ? std::optional(statistics_->active()) : std::nullopt;
-  Path const path = p_.directory.checkpoint(state_.step);
-  save_checkpoint(path, p_.backend, p_.trainer, p_.info, p_.tokenizer, state_);
+  saver_.save(state_, *log_);
   saved_step_ = state_.step;
-  if (state_.best && state_.best->step == state_.step) p_.directory.set_best(*state_.best);
-  p_.directory.rotate(p_.options.keep);
-  watcher.saved(state_.step, path);
+}
+
+void Loop::take_saves(Watcher& watcher) {
+  for (SaveReport const& report : saver_.reports()) {
+    log(to_json(report));
+    watcher.saved(report);
+  }
+}
+
+void Loop::finish_saves(Watcher& watcher) {
+  saver_.finish();
+  take_saves(watcher);
 }
 
 void Loop::note(std::string const& type, Json fields) {

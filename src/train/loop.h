@@ -12,6 +12,7 @@
 #include "train/memory.h"
 #include "train/metrics.h"
 #include "train/options.h"
+#include "train/saver.h"
 #include "train/statistics.h"
 
 namespace folio::train {
@@ -24,7 +25,7 @@ class Watcher {
   virtual void measured(Statistics const&) {}
   virtual void diagnosed(Finding const&) {}  // the state has changed
   virtual void sampled(Sample const&) {}
-  virtual void saved(int64_t /*step*/, Path const&) {}
+  virtual void saved(SaveReport const&) {}
   virtual void refused(StepReport const&, int64_t /*in_a_row*/) {}
   virtual void overflowed(StepReport const&, double /*next_loss_scale*/) {}  // a step in f16, not taken
 };
@@ -78,7 +79,9 @@ class Loop {
   double loss_of(std::string const& split, double* bits_per_byte);
   void diagnose(Watcher&);
   void look_into(double rate, StepState const& before);  // the step that was refused
-  void save(Watcher&);
+  void save();
+  void take_saves(Watcher&);    // tells of those that have ended
+  void finish_saves(Watcher&);  // of all
   void log(Json const&);
   double seconds() const;
 
@@ -89,6 +92,7 @@ class Loop {
   std::optional<StatisticsTaker> statistics_;  // where the options ask for them
   std::unique_ptr<AppendFile> log_;
   uint64_t log_bytes_ = 0;
+  Saver saver_;
   RunState state_;
   LiveDiagnosis diagnosis_;
   int64_t saved_step_ = -1, evaluated_step_ = -1;

@@ -47,6 +47,10 @@ Json to_json(EvalReport const& r) {
   return json;
 }
 
+Json to_json(SaveReport const& r) {
+  return {{"type", "save"}, {"step", r.step}, {"seconds", r.seconds}, {"waited", r.waited}};
+}
+
 double peak_memory() { return status_bytes("VmHWM:"); }  // getrusage would count what was there before exec
 double resident_memory() { return status_bytes("VmRSS:"); }
 

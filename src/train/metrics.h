@@ -1,6 +1,6 @@
 // metrics.jsonl: what happened in a run, a line an event. docs/formats.md lists the keys. `seconds`,
 // `tokens_per_second` and `memory_bytes` are of the clock and the machine; all else is the same however often a run was
-// interrupted, but for the lines of type `stop`, `resume` and `change`.
+// interrupted, but for the lines of type `save`, `stop`, `resume` and `change`.
 #pragma once
 
 #include "core/json.h"
@@ -28,11 +28,19 @@ struct EvalReport {
   double seconds = 0;
 };
 
+struct SaveReport {
+  int64_t step = 0;
+  Path path;           // not in the log
+  double seconds = 0;  // from its first call to its last
+  double waited = 0;   // that training stood still for it
+};
+
 /// A step that a gradient scaler skipped: its gradients overflowed, its loss did not. No fault of the run.
 bool overflowed(StepReport const&);
 
 Json to_json(StepReport const&);
 Json to_json(EvalReport const&);
+Json to_json(SaveReport const&);
 
 double peak_memory();      // bytes of this process that were resident at once, so far
 double resident_memory();  // now

@@ -36,7 +36,7 @@ class Watchers final : public Watcher {
   void measured(Statistics const& s) override { each(&Watcher::measured, s); }
   void diagnosed(Finding const& f) override { each(&Watcher::diagnosed, f); }
   void sampled(Sample const& s) override { each(&Watcher::sampled, s); }
-  void saved(int64_t step, Path const& path) override { each(&Watcher::saved, step, path); }
+  void saved(SaveReport const& r) override { each(&Watcher::saved, r); }
   void refused(StepReport const& r, int64_t in_a_row) override { each(&Watcher::refused, r, in_a_row); }
   void overflowed(StepReport const& r, double scale) override { each(&Watcher::overflowed, r, scale); }
 

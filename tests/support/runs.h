@@ -68,13 +68,14 @@ inline std::string last_checkpoint(Path const& run_folder) {
   return last;
 }
 
-// The log without the clock's fields and without the lines that record a stop or a resume.
+// The log without the clock's fields and without the lines that record a save, a stop or a resume.
 inline std::vector<std::string> log_of(Path const& run_folder) {
   std::vector<std::string> lines;
   std::istringstream in(read_file(run_folder / "metrics.jsonl"));
   for (std::string line; std::getline(in, line);) {
     Json json = parse_json(line, "metrics.jsonl");
-    if (json["type"] == "stop" || json["type"] == "resume" || json["type"] == "change") continue;
+    if (json["type"] == "save" || json["type"] == "stop" || json["type"] == "resume" || json["type"] == "change")
+      continue;
     for (char const* key : {"seconds", "tokens_per_second", "memory_bytes"}) json.erase(key);
     lines.push_back(dump(json));
   }
