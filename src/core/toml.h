@@ -2,8 +2,18 @@
 // text. For who reads a file that is no plain list of fields; from_toml (fields.h) reads those.
 #pragma once
 
+namespace folio {
+/// Where toml++ 3.0 asserts that a text is what its parser took for granted (a key behind a bracket, say), the text is
+/// at fault.
+[[noreturn]] void refuse_toml(char const* expected);
+}  // namespace folio
+
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
+#define TOML_ASSERT(expected) ((expected) ? void() : folio::refuse_toml(#expected))
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 #include <string>
 

@@ -189,6 +189,30 @@ TEST(Fields, TomlNamesTheLineAndTheSlip) {
   EXPECT_EQ(o.lr, 0);
 }
 
+TEST(Fields, ATextThatTheTomlParserTakesForGrantedIsRefused) {
+  std::string value;
+  for (std::string const bad : {"[\x01]\n", "[/]\n", "a = 1\n[[\x7f]]\n"})
+    EXPECT_THROW(from_toml({{"text", &value, "a text"}}, bad, "f"), Error) << bad;
+}
+
+TEST(Fields, TomlTakesLettersAboveAsciiInQuotesAndCommentsAlone) {
+  std::string value;
+  Fields const fields = {{"text", &value, "a text"}};
+  for (std::string const good :
+       {"text = \"\u00e9\" # \u00e9\n", "text = '\u00e9'\n", "text = \"\"\"\n\\\"\u00e9\\\n\"\"\"\n",
+        "text = '''\u00e9''' # \" '\n", "# ' \" \u00e9\ntext = \"a # \u00e9\"\n"})
+    EXPECT_NO_THROW(from_toml(fields, good, "f")) << good;
+  for (std::string const bad :
+       {"text =\u00a0\"a\"\n", "\ntext = \u00e9\n", "text\u00e9 = \"a\"\n", "text = \"a\"\u00e9\n"})
+    try {
+      from_toml(fields, bad, "f");
+      ADD_FAILURE() << bad;
+    } catch (Error const& e) {
+      EXPECT_EQ(e.fault, Fault::content);
+      EXPECT_NE(std::string(e.what()).find("not ASCII outside of quotes"), std::string::npos) << e.what();
+    }
+}
+
 TEST(Fields, NamesForTheWorldOutside) {
   Options o;
   Fields const f = fields(o);
