@@ -34,17 +34,20 @@ std::string layer_of(std::string const& tensor) {
 // The gradient norm of each layer, from the input to the output.
 std::vector<LayerSeries> layers_of(Drawn const& d) {
   std::vector<LayerSeries> out;
+  std::vector<Point> before;  // the steps so far, of which a layer that comes later knows nothing
   for (Statistics const& s : d.history.statistics) {
     size_t next = 0;
-    std::vector<double> squares(out.size(), 0);
+    std::vector<double> squares(out.size(), NAN);
     for (auto const& [tensor, numbers] : s.tensors) {
       std::string const name = layer_of(tensor);
       if (next >= out.size() || out[next].name != name)
         next = size_t(std::ranges::find(out, name, &LayerSeries::name) - out.begin());
-      if (next == out.size()) out.push_back({name, {}}), squares.push_back(0);
-      squares[next] += numbers.gradient * numbers.gradient;
+      if (next == out.size()) out.push_back({name, before}), squares.push_back(NAN);
+      double const square = numbers.gradient * numbers.gradient;
+      squares[next] = std::isnan(squares[next]) ? square : squares[next] + square;
     }
     for (size_t i = 0; i < out.size(); ++i) out[i].points.push_back({double(s.step), std::sqrt(squares[i])});
+    before.push_back({double(s.step), NAN});
   }
   std::ranges::stable_partition(out, [](LayerSeries const& l) { return l.name == "embed"; });
   return out;
