@@ -4,7 +4,9 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(tomlplusplus QUIET)  # Debian's headers come without a CMake file in some releases
-find_package(OpenMP REQUIRED COMPONENTS CXX)
+if(NOT FOLIO_FUZZ)  # which compiles no backend that computes
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+endif()
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(CLI11 REQUIRED)

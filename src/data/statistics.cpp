@@ -26,7 +26,7 @@ constexpr uint64_t kBase = 0x9E3779B97F4A7C15u;
 
 class Windows {  // distinct ones, in open addressing, at most half full
  public:
-  Windows(Split const& split, int64_t W, int64_t most) : split_(split), W_(W), here_(size_t(W)), there_(size_t(W)) {
+  Windows(Split const& split, int64_t W, int64_t most) : split_(split), here_(size_t(W)), there_(size_t(W)) {
     int64_t const all = split.tokens() / W, count = std::min(all, most);
     slots_.resize(std::bit_ceil(static_cast<size_t>(std::max<int64_t>(2 * count, 2))));
     for (int64_t j = 0; j < count; ++j) add(j * (all / count) * W);
@@ -72,7 +72,7 @@ class Windows {  // distinct ones, in open addressing, at most half full
   }
 
   Split const& split_;
-  int64_t W_, count_ = 0;
+  int64_t count_ = 0;
   std::vector<int32_t> here_, there_;
   std::vector<Slot> slots_;
 };
