@@ -85,6 +85,7 @@ void read_config(Path const& path, ReportedRun& run) {
   } catch (Error const&) {  // moved or gone since: the report does without
   }
   facts.config = run.config = c.model.config(vocab);
+  run.rules = tensor_rules(run.options, run.config);
   run.configured = true;
   if (!run.history.steps.empty() || !run.history.evals.empty()) run.findings = findings_of(run.history, facts);
 }

@@ -16,9 +16,10 @@ struct ReportedRun {
   std::string name;  // as it was given
   History history;
   std::vector<Finding> findings = {};  // of diagnose(): the main one first
-  bool configured = false;             // whether these three could be read
+  bool configured = false;             // whether these four could be read
   RunOptions options = {};
   model::Config config = {};
+  std::vector<TensorRule> rules = {};                              // what each tensor is moved by
   std::vector<std::pair<std::string, std::string>> settings = {};  // of config.toml: name, value
   std::string data = {};                                           // its name
   bool running = false;                                            // a process trains in it now

@@ -284,25 +284,20 @@ std::string weight_panels(Drawing const& all, std::vector<Drawn const*> const& r
   return multi({"weights", "Weights", "mean; shade: one deviation either side", "short"}, out);
 }
 
-// Does weight decay pull at this tensor?
-bool decays(RunOptions const& o, std::string const& tensor) {
-  bool const matrix = tensor.ends_with(".weight") && tensor.find("ln_") == std::string::npos;
-  bool const embedding = layer_of(tensor) == "embed";
-  return matrix && o.decay != "none" && !(o.decay == "linear" && embedding);
-}
-
 std::string norm_and_penalty(Drawing const& all, std::vector<Drawn const*> const& runs) {
   std::vector<std::vector<Point>> norms, penalties;
   for (Drawn const* d : runs) {
     auto &norm = norms.emplace_back(), &penalty = penalties.emplace_back();
+    std::map<std::string, double> decays;
+    for (TensorRule const& rule : d->run.rules) decays[rule.name] = rule.optimizer.decay;
     for (Statistics const& s : d->history.statistics) {
-      double squares = 0, decayed = 0;
+      double squares = 0, weighed = 0;
       for (auto const& [tensor, numbers] : s.tensors) {
         squares += numbers.norm * numbers.norm;
-        if (d->run.configured && decays(d->run.options, tensor)) decayed += numbers.norm * numbers.norm;
+        weighed += decays[tensor] / 2 * numbers.norm * numbers.norm;
       }
       norm.push_back({double(s.step), std::sqrt(squares)});
-      penalty.push_back({double(s.step), d->run.configured ? d->run.options.weight_decay / 2 * decayed : NAN});
+      penalty.push_back({double(s.step), d->run.configured ? weighed : NAN});
     }
   }
   auto const chart = [&](Figure::Words words, std::vector<std::vector<Point>> const& series,
@@ -330,7 +325,7 @@ std::string norm_and_penalty(Drawing const& all, std::vector<Drawn const*> const
                norms, "norm") +
          chart({.id = "penalty",
                 .head = "Penalty",
-                .unit = "½ · weight-decay · ‖w‖² of what decays",
+                .unit = "½ · decay · ‖w‖², each tensor by its own",
                 .description = "What weight decay weighs, by step.",
                 .height = 150,
                 .y = "short",

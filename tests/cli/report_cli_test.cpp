@@ -125,6 +125,15 @@ TEST_F(ReportVerb, TheNumbersAreTheLogs) {
   EXPECT_FALSE(std::filesystem::exists("report.html", none)) << "--json alone writes no page";
 }
 
+// The norm of every tensor is 3: ½ · 0.1 · 9 for each of ten matrices, and with groups what those say.
+TEST_F(ReportVerb, ThePenaltyIsOfEachTensorsOwnDecay) {
+  make("plain"), make("none", {}, kMadeConfig + "decay = \"none\"\n");
+  make("groups", {}, kMadeConfig + "group = [\"wte*: decay 0.4\", \"h.1.*: decay 0\", \"ln_f*: decay 0.2\"]\n");
+  std::string const page = page_of({path("plain"), path("none"), path("groups")});
+  for (char const* series : {R"("A","penalty",0,[4.5,)", R"("B","penalty",0,[0,)", R"("C","penalty",0,[4.95,)"})
+    EXPECT_TRUE(has(page, series)) << series;
+}
+
 TEST_F(ReportVerb, SeveralRunsAreComparedAndWhatDiffersIsNamed) {
   std::string const a = make("a"), b = make("b", {.gap = [](int64_t s) { return 0.002 * double(s); }},
                                             kMadeConfig + "dropout = 0.2\nlr = 0.003\n");
