@@ -36,15 +36,10 @@ struct Command {
 };
 
 /// What RUN's configuration sets, before all that may lie over it.
-Origins take_run(Command& c, std::string const& run) {
+Origins take_run(TrainCommand& c, std::string const& run) {
   check(train::is_run_directory(run), Fault::missing, "{} is no run directory: it has no config.toml and checkpoints",
         run);
-  Path const file = Path(run) / "config.toml";
-  std::vector<int64_t> lines;
-  auto const names = from_toml(c.train.run_fields(), read_file(file, uint64_t{1} << 20), file.string(), &lines);
-  Origins origins;
-  for (size_t i = 0; i < names.size(); ++i) origins[names[i]] = {"run", file.string(), lines[i]};
-  return origins;
+  return read_config_of_run(c, run);
 }
 
 Json as_json(Fields const& fields, Origins const& origins, bool with_origin) {
@@ -67,9 +62,10 @@ int config(Arguments const& arguments) {
   Command asked, c;
   if (!parse(asked.spec(), arguments)) return 0;
   Origins origins, over;
-  if (!asked.run.empty()) origins = take_run(c, asked.run[0]);
+  if (!asked.run.empty()) origins = take_run(c.train, asked.run[0]);
   parse(c.spec(), arguments, nullptr, &over);
   over.merge(origins);  // what is in `over` stays
+  check_groups(c.train.run, over);
   std::vector<std::string> given;
   for (auto const& [name, origin] : over) given.push_back(name);
   settle(c.train, given);

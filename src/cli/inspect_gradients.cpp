@@ -160,9 +160,8 @@ bool steps_taken(model::ModelDirectory const& directory) {  // a checkpoint says
 std::string data_of_run(Path const& run) {
   std::error_code error;
   if (std::filesystem::exists(run / "data", error)) return (run / "data").string();
-  Path const config = run / "config.toml";
   TrainCommand c;
-  from_toml(c.run_fields(), read_file(config, uint64_t{1} << 20), config.string());
+  read_config_of_run(c, run);
   if (std::filesystem::exists(c.data, error)) return c.data;
   say(Level::warning, fmt::format("the run's data {} are gone: random tokens instead; or give --data", c.data));
   return "";

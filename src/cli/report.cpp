@@ -63,15 +63,10 @@ std::vector<train::Finding> findings_of(train::History& h, train::Facts const& f
   return findings;
 }
 
-void read_config(Path const& path, ReportedRun& run) {
+void take_config(Path const& path, ReportedRun& run) {
   TrainCommand c;
-  Path const file = path / "config.toml";
-  Fields const fields = c.run_fields();
-  std::string const text = read_file(file, 1 << 20);
-  check(text.ends_with('\n'), Fault::content, "{} is damaged: {}; the run is drawn from its log alone", file.string(),
-        text.empty() ? "it is empty" : "its last line has no end");
-  from_toml(fields, text, file.string());
-  for (Field const& f : fields)
+  read_config_of_run(c, path);
+  for (Field const& f : c.run_fields())
     if (f.name != "data" && f.name != "size") run.settings.emplace_back(f.name, text_of(f));
   run.data = Path(c.data).filename().string();
   run.settings.emplace_back("data", run.data);
@@ -102,9 +97,9 @@ ReportedRun read_run(Path const& path, std::string const& name) {
   run.running = is_locked(path / "lock");
   if (logged) run.history = train::read_history(path / "metrics.jsonl");
   try {
-    read_config(path, run);
+    take_config(path, run);
   } catch (Error const& e) {
-    run.lacks = e.what();
+    run.lacks = fmt::format("{}; the run is drawn from its log alone", e.what());
     say(Level::warning, run.lacks);
   }
   return run;

@@ -58,8 +58,7 @@ Json json_of(std::vector<train::TensorRule> const& rules, double lr) {
 
 int show_groups(TrainCommand c, std::vector<std::string> const& given) {
   if (c.resume != "no" && train::is_run_directory(c.out)) {
-    Path const config = Path(c.out) / "config.toml";
-    from_toml(c.run_fields(), read_file(config, 1 << 20), config.string());
+    read_config_of_run(c, c.out);
   } else {
     c.out.clear();
     settle(c, given);

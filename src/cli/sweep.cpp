@@ -80,10 +80,9 @@ Plan plan_of(Command& c, Arguments const& arguments) {
   parse(first.spec(), arguments);
   std::string const name = first.file[0], text = read_file(name, uint64_t{1} << 20);
   Plan plan;
-  if (std::string const config = train::config_of_sweep(text, name); !config.empty()) {
-    Path const file = Path(name).parent_path() / config;
-    add(plan.given, from_toml(c.train.run_fields(), read_file(file, uint64_t{1} << 20), file.string()));
-  }
+  if (std::string const config = train::config_of_sweep(text, name); !config.empty())
+    for (auto const& [field, origin] : read_config(c.train, Path(name).parent_path() / config))
+      add(plan.given, {field});
   TrainCommand probe;
   plan.spec = train::read_sweep(text, name, c.train.run_fields(), probe.run_fields());
   add(plan.given, plan.spec.base);
@@ -98,6 +97,7 @@ Plan plan_of(Command& c, Arguments const& arguments) {
           origin.text(), name);
     add(plan.given, {field});
   }
+  check_groups(c.train.run, over);
   plan.base = c.train;
   return plan;
 }
@@ -139,11 +139,11 @@ SweepRun run_of(Plan const& plan, size_t setting, std::optional<uint64_t> seed) 
     if (seed) c.run.seed = *seed, add(given, {"seed"});
     settle(c, given);
     validate(c.run);
-    (void)c.model.config();
+    (void)tensor_rules(c.run, c.model.config());
     (void)c.backend.compute_type();
     c.backend.threads = 0;  // of each call
   } catch (Error const& e) {
-    fail(e.fault, "the setting \"{}\": {}", s.name, e.what());
+    fail(e.fault == Fault::usage ? Fault::content : e.fault, "the setting \"{}\": {}", s.name, e.what());
   }
   SweepRun r{.folder = train::folder_name(setting + 1, s.name, seed),
              .setting = setting,

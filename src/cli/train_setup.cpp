@@ -94,16 +94,12 @@ model::Config without_dropout(model::Config c) {
 }
 
 // A run that is resumed keeps what it was begun with; what was given now and may change replaces it.
-void take_over(TrainCommand& now, std::vector<std::string> const& given, Path const& config) {
+void take_over(TrainCommand& now, std::vector<std::string> const& given) {
   TrainCommand kept = now;
   kept.model = {}, kept.run = {}, kept.backend = {};
-  Fields const old_fields = kept.run_fields();
-  std::vector<int64_t> lines;
-  auto const names = from_toml(old_fields, read_file(config, 1 << 20), config.string(), &lines);
-  for (size_t i = 0; i < names.size(); ++i)
-    if (names[i] == "group") check_groups(kept.run, {{"group", {"run", config.string(), lines[i]}}});
+  read_config_of_run(kept, now.out);
   now.data = absolute(now.data), now.from = absolute(now.from);
-  Fields const new_fields = now.run_fields(), model_fields = now.model.fields();
+  Fields const old_fields = kept.run_fields(), new_fields = now.run_fields(), model_fields = now.model.fields();
   model::Config const shape = kept.model.config();
   check(laid_over(shape, now.model, given).config() == shape, Fault::value,
         "{} differs from the run's {}: a resumed run keeps its shape; leave the flags away, or start a new run with "
@@ -226,6 +222,23 @@ void check_groups(train::RunOptions const& run, Origins const& origins) {
   }
 }
 
+Origins read_config(TrainCommand& c, Path const& file, char const* kind) {
+  std::vector<int64_t> lines;
+  auto const names = from_toml(c.run_fields(), read_file(file, uint64_t{1} << 20), file.string(), &lines);
+  Origins origins;
+  for (size_t i = 0; i < names.size(); ++i) origins[names[i]] = {kind, file.string(), lines[i]};
+  check_groups(c.run, origins);
+  return origins;
+}
+
+Origins read_config_of_run(TrainCommand& c, Path const& run) {
+  Path const file = run / "config.toml";
+  std::string const text = read_file(file, uint64_t{1} << 20);
+  check(text.ends_with('\n'), Fault::content, "{} is damaged: {}", file.string(),
+        text.empty() ? "it is empty" : "its last line has no end");
+  return read_config(c, file, "run");
+}
+
 data::Dataset data_of(TrainCommand const& c, Path const& run) {
   std::error_code error;
   Path const path = std::filesystem::exists(run / "data", error) ? run / "data" : Path(c.data);
@@ -236,7 +249,7 @@ OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
   if (c.resume == "no" || (c.resume == "auto" && !train::is_run_directory(c.out))) return new_run(c, given);
   auto directory = train::RunDirectory::open(c.out);
   for (std::string const& note : directory.notes()) say(note);
-  take_over(c, given, directory.config());
+  take_over(c, given);
   validate(c.run);
   auto const steps = train::checkpoint_steps(c.out);
   check(!steps.empty() || c.resume == "auto", Fault::missing,

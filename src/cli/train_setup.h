@@ -46,6 +46,13 @@ void settle_rates(train::RunOptions& run, std::vector<std::string> const& given)
 /// Throws for a group that cannot be read, and says where it stands: a file's is Fault::content.
 void check_groups(train::RunOptions const&, Origins const&);
 
+/// Takes over what a file of these options sets, its groups checked, and says where each value stands. `kind`: that of
+/// the origins.
+Origins read_config(TrainCommand&, Path const& file, char const* kind = "config");
+
+/// The same for what a run was begun with. Fault::content where the file is not whole.
+Origins read_config_of_run(TrainCommand&, Path const& run);
+
 /// Checks that --data names a text or data. Fault::usage, Fault::missing, Fault::content.
 void expect_data(TrainCommand const&);
 

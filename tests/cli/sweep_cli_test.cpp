@@ -211,6 +211,9 @@ TEST_F(SweepVerb, RefusalsHaveTheirCodeAndLeaveNothingBehind) {
                         {base(40) + "[grid]\nlr = [1]\n[halving]\nfirst = 5\n", {}, 78, "before the first evaluation"},
                         {base(40) + "[grid]\nlr = [1]\n", {"--lr", "2"}, 78, "--lr: lr is varied by"},
                         {base(40) + "[grid]\nlr = [1]\n", {"--data", at("nowhere")}, 66, "does not exist"},
+                        {base(40) + "[grid]\nlr = [1]\n", {"--group", "wte*: speed 2"}, 2, "--group: the group"},
+                        {base(40) + "group = [\"wte*: speed 2\"]\n[grid]\nlr = [1]\n", {}, 65, "the group \"wte*"},
+                        {base(40) + "group = [\"wtf*: rate 2\"]\n[grid]\nlr = [1]\n", {}, 78, "matches no tensor"},
                         {"lr = ", {}, 65, "not TOML"},
                         {base(40) + "[[list]]\nname = \"\\u001b[31mred\"\n", {}, 65, "setting 1 holds a control"},
                         {base(40) + "[grid]\nlr = [1]\n", {"--jobs", "0"}, 78, "--jobs"}}) {

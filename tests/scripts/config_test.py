@@ -70,6 +70,21 @@ def main():
             made = [(folder / f"{how} {what}/config.toml").read_text() for what in ("flags", "file")]
             assert made[0] == made[1], made
 
+        # Groups are read wherever they stand, and where they stand is said.
+        again.write_text('steps = 3\ngroup = ["wte*: speed 2"]\n')
+        said = folio("config", "show", "--config", again, code=65)
+        assert f"{again}, line 2: the group" in said, said
+        assert "--group: the group" in folio("config", "show", "--group", "wte*: speed 2", code=2)
+        config = run / "config.toml"
+        kept = config.read_text()
+        line = next(n for n, line in enumerate(kept.splitlines(), 1) if line.startswith("group = "))
+        config.write_text(kept.replace("group = []", 'group = ["wte*: rate"]'))
+        said = folio("config", "show", run, code=65)
+        assert f"{config}, line {line}: the group" in said, said
+        config.write_text(kept[:-1])
+        assert "is damaged: its last line has no end" in folio("config", "show", run, code=65)
+        config.write_text(kept)
+
         # Variables whose name is that of a flag elsewhere: they are not read there.
         for verb, flag, value in (("train", "data", "/nowhere"), ("eval", "data", "/nowhere"), ("export", "dtype", "f32"),
                                   ("bench", "prompt", "to be")):
