@@ -13,7 +13,7 @@ namespace {
 using test::Ended;
 using test::run;
 
-class InspectGradients : public testing::Test {
+class InspectGradients : public test::Runs {
  protected:
   static Json json_of(std::vector<std::string> words) {
     words.insert(words.begin(), "inspect");
@@ -22,8 +22,6 @@ class InspectGradients : public testing::Test {
     EXPECT_EQ(ended.code, 0) << ended.err;
     return ended.code == 0 ? parse_json(ended.out, "result") : Json();
   }
-  std::string at(std::string const& name) const { return (folder / name).string(); }
-  test::ScratchFolder folder;
 };
 
 TEST_F(InspectGradients, ANewModelOnRandomTokens) {
@@ -52,7 +50,6 @@ TEST_F(InspectGradients, ANewModelOnRandomTokens) {
 }
 
 TEST_F(InspectGradients, ItsNormAndLossAreThoseOfTheFirstStepOfARun) {
-  write_file(folder / "text.txt", test::speeches());
   ASSERT_EQ(run({"prepare", at("text.txt"), "--out", at("data"), "--tokenizer", "char"}).code, 0);
   std::vector<std::string> const shape = {"--layers", "2",        "--heads", "2", "--embd", "32", "--context", "32",
                                           "--data",   at("data"), "--batch", "6", "--seed", "5",  "--dtype",   "f32"};

@@ -12,31 +12,23 @@ namespace {
 using test::Ended;
 using test::run;
 
-class LrFind : public testing::Test {
+class LrFind : public test::Runs {
  protected:
-  LrFind() {
-    write_file(folder / "text.txt", test::speeches());
+  LrFind() : Runs("--layers 1 --heads 2 --embd 16 --context 16 --batch 4 --steps 80 --warmup 5") {
     make_folders(folder / "scratch");
   }
-  std::string at(std::string const& name) const { return (folder / name).string(); }
-  Ended find(std::vector<std::string> more, std::string const& verb = "lr-find") const {
-    std::vector<std::string> words = {verb, "--data",  at("text.txt"), "--layers",  "1",  "--heads",
-                                      "2",  "--embd",  "16",           "--context", "16", "--batch",
-                                      "4",  "--steps", "80",           "--warmup",  "5"};
-    words.insert(words.end(), more.begin(), more.end());
-    return run(words, {.set = {{"TMPDIR", at("scratch")}}});
+  Ended find(std::vector<std::string> const& more, std::string const& verb = "lr-find") const {
+    return run(command("", more, verb), {.set = {{"TMPDIR", at("scratch")}}});
   }
   // The last validation loss of a run at this rate; infinite where it is no number.
   double val(std::string const& rate) const {
     int const code = find({"--out", at(rate), "--lr", rate, "--eval-every", "80", "--json"}, "train").code;
     EXPECT_TRUE(code == 0 || code == 3) << code;
     double last = INFINITY;
-    for (std::string const& line : test::log_of(folder / rate))
-      if (Json const json = parse_json(line, ""); json["type"] == "eval" && json["step"] == 80)
-        last = json["val"].is_number() ? json["val"].get<double>() : INFINITY;
+    for (Json const& e : lines(rate, "eval"))
+      if (e["step"] == 80) last = e["val"].is_number() ? e["val"].get<double>() : INFINITY;
     return last;
   }
-  test::ScratchFolder folder;
 };
 
 TEST_F(LrFind, NamesARateThatLearnsBetterThanOnesFarFromIt) {

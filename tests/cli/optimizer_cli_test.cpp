@@ -11,21 +11,13 @@ namespace {
 using test::Ended;
 using test::last_checkpoint;
 using test::run;
-using test::ScratchFolder;
 
-class OptimizerFlags : public testing::Test {
+class OptimizerFlags : public test::Runs {
  protected:
-  OptimizerFlags() { write_file(folder / "text.txt", test::speeches()); }
-  std::string at(std::string const& name) const { return (folder / name).string(); }
-  std::vector<std::string> command(std::string const& out, std::vector<std::string> const& more) const {
-    std::vector<std::string> words = {"train",    "--data",    at("text.txt"), "--out",   at(out),
-                                      "--layers", "1",         "--heads",      "2",       "--embd",
-                                      "16",       "--context", "16",           "--batch", "4",
-                                      "--steps",  "20",        "--eval-every", "10",      "--eval-batches",
-                                      "2",        "--dropout", "0.1",          "--dtype", "f32"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
+  OptimizerFlags()
+      : Runs(
+            "--layers 1 --heads 2 --embd 16 --context 16 --batch 4 --steps 20 --eval-every 10 "
+            "--eval-batches 2 --dropout 0.1 --dtype f32") {}
   // Names of the tensors in a checkpoint's optimizer.safetensors.
   std::vector<std::string> moments(std::string const& out) const {
     std::string const bytes = read_file(Path(last_checkpoint(folder / out)) / "optimizer.safetensors");
@@ -37,7 +29,6 @@ class OptimizerFlags : public testing::Test {
       if (name != "__metadata__") names.push_back(name);
     return names;
   }
-  ScratchFolder folder;
 };
 
 TEST_F(OptimizerFlags, KeepTheirMomentsAndResumeBitForBit) {
@@ -67,8 +58,8 @@ TEST_F(OptimizerFlags, KeepTheirMomentsAndResumeBitForBit) {
     flags.insert(flags.end(), {"--stop-after", "7"});
     ASSERT_EQ(run(command(parts, flags)).code, 75);
     EXPECT_EQ(moments(parts).size(), row.moments * kWeights) << row.name;
-    ASSERT_EQ(run({"train", "--out", at(parts), "--resume"}).code, 0);
-    test::expect_same_run(folder / whole, folder / parts);
+    ASSERT_EQ(go_on(parts).code, 0);
+    expect_same_run(whole, parts);
   }
   EXPECT_EQ(moments("momentum").front(), "wte.weight.m");
 }
@@ -82,7 +73,7 @@ TEST_F(OptimizerFlags, ThatContradictAreRefused) {
   }
   EXPECT_EQ(run(command("run", {"--optimizer", "adamv"})).code, 78);
   ASSERT_EQ(run(command("run", {"--stop-after", "2"})).code, 75);
-  Ended const other = run({"train", "--out", at("run"), "--resume", "--optimizer", "sgd"});
+  Ended const other = go_on("run", {"--optimizer", "sgd"});
   EXPECT_EQ(other.code, 78) << "its moments are another's: " << other.err;
 }
 
@@ -111,7 +102,7 @@ TEST_F(OptimizerFlags, OfGroupsAreShownKeptInTheRunAndRefusedWhereTheyMatchNothi
   EXPECT_NE(
       read_file(folder / "run" / "config.toml").find(R"(group = ["h.*.attn.*: rate 0.5, decay 0", "wte*: rate 0"])"),
       std::string::npos);
-  Ended const of_run = run({"train", "--out", at("run"), "--resume", "--show-groups"});
+  Ended const of_run = go_on("run", {"--show-groups"});
   EXPECT_EQ(of_run.code, 0) << of_run.err;
   EXPECT_NE(of_run.out.find("wte*"), std::string::npos) << of_run.out;
 

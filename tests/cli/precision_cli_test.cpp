@@ -10,30 +10,14 @@ namespace {
 
 using test::Ended;
 using test::run;
-using test::ScratchFolder;
 
-class Precision : public testing::Test {
+class Precision : public test::Runs {
  protected:
-  Precision() { write_file(folder / "text.txt", test::speeches()); }
-  std::string at(std::string const& name) const { return (folder / name).string(); }
-  std::vector<std::string> command(std::string const& out, std::vector<std::string> const& more) const {
-    std::vector<std::string> words = {"train",    "--data",    at("text.txt"), "--out",   at(out),
-                                      "--layers", "2",         "--heads",      "2",       "--embd",
-                                      "32",       "--context", "32",           "--batch", "8",
-                                      "--steps",  "120",       "--eval-every", "60",      "--eval-batches",
-                                      "all",      "--lr",      "3e-3",         "--seed",  "3"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-  std::vector<Json> lines(std::string const& out, std::string const& type) const {
-    std::vector<Json> found;
-    std::istringstream in(read_file(folder / out / "metrics.jsonl"));
-    for (std::string line; std::getline(in, line);)
-      if (Json json = parse_json(line, ""); json["type"] == type) found.push_back(json);
-    return found;
-  }
+  Precision()
+      : Runs(
+            "--layers 2 --heads 2 --embd 32 --context 32 --batch 8 --steps 120 --eval-every 60 "
+            "--eval-batches all --lr 3e-3 --seed 3") {}
   double val(std::string const& out) const { return lines(out, "eval").back()["val"].get<double>(); }
-  ScratchFolder folder;
 };
 
 TEST_F(Precision, F16EndsWhereF32DoesWithOverflowsSkippedAndTheScaleGrownAgain) {
@@ -72,14 +56,14 @@ TEST_F(Precision, F16ResumesBitForBitInTheMidstOfOverflowsAndGrowth) {
     auto parts = flags;
     parts.insert(parts.end(), {"--stop-after", stop});
     ASSERT_EQ(run(command("parts" + stop, parts)).code, 75);
-    ASSERT_EQ(run({"train", "--out", at("parts" + stop), "--resume"}).code, 0);
-    test::expect_same_run(folder / "whole", folder / ("parts" + stop));
+    ASSERT_EQ(go_on("parts" + stop).code, 0);
+    expect_same_run("whole", "parts" + stop);
   }
 }
 
 TEST_F(Precision, ARunThatWasBegunInAnotherTypeGetsItsScalerWhenItGoesOnInF16) {
   ASSERT_EQ(run(command("run", {"--dtype", "f32", "--stop-after", "3", "--steps", "6"})).code, 75);
-  Ended const resumed = run({"train", "--out", at("run"), "--resume", "--dtype", "f16"});
+  Ended const resumed = go_on("run", {"--dtype", "f16"});
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_EQ(lines("run", "step")[3]["loss_scale"], 65536.0);
 }

@@ -12,29 +12,13 @@ namespace {
 using test::Ended;
 using test::last_checkpoint;
 using test::run;
-using test::ScratchFolder;
 
-class Regularisation : public testing::Test {
+class Regularisation : public test::Runs {
  protected:
-  Regularisation() { write_file(folder / "text.txt", test::speeches()); }
-  std::string at(std::string const& name) const { return (folder / name).string(); }
-  std::vector<std::string> command(std::string const& out, std::vector<std::string> const& more) const {
-    std::vector<std::string> words = {"train",    "--data",    at("text.txt"), "--out",   at(out),
-                                      "--layers", "1",         "--heads",      "1",       "--embd",
-                                      "16",       "--context", "16",           "--batch", "4",
-                                      "--steps",  "200",       "--eval-every", "10",      "--eval-batches",
-                                      "4",        "--lr",      "1e-2",         "--dtype", "f32"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-  std::vector<Json> lines(std::string const& out, std::string const& type) const {
-    std::vector<Json> found;
-    std::istringstream in(read_file(folder / out / "metrics.jsonl"));
-    for (std::string line; std::getline(in, line);)
-      if (Json json = parse_json(line, ""); json["type"] == type) found.push_back(json);
-    return found;
-  }
-  ScratchFolder folder;
+  Regularisation()
+      : Runs(
+            "--layers 1 --heads 1 --embd 16 --context 16 --batch 4 --steps 200 --eval-every 10 "
+            "--eval-batches 4 --lr 1e-2 --dtype f32") {}
 };
 
 // No evaluation is 1 nat better than the one before, but the first few: the run ends as the losses in the log say.
@@ -74,14 +58,14 @@ TEST_F(Regularisation, PatienceEndsARunAndNamesTheBestCheckpoint) {
   parts.insert(parts.end(), {"--stop-after", fmt::format("{}", step - 4)});
   ASSERT_EQ(run(command("parts", parts)).code, 75);
   EXPECT_EQ(lines("parts", "stop")[0]["why"], "stop-after");
-  Ended const resumed = run({"train", "--out", at("parts"), "--resume"});
+  Ended const resumed = go_on("parts");
   EXPECT_EQ(resumed.code, 0) << resumed.err;
-  test::expect_same_run(folder / "run", folder / "parts");
+  expect_same_run("run", "parts");
 
   // Resumed as it is, it ends at once; with more patience it goes on.
-  ASSERT_EQ(run({"train", "--out", at("run"), "--resume"}).code, 0);
+  ASSERT_EQ(go_on("run").code, 0);
   EXPECT_EQ(lines("run", "step").size(), size_t(step));
-  Ended const longer = run({"train", "--out", at("run"), "--resume", "--patience", "5"});
+  Ended const longer = go_on("run", {"--patience", "5"});
   EXPECT_EQ(longer.code, 0) << longer.err;
   EXPECT_GE(lines("run", "step").size(), size_t(step) + 20);
 }
@@ -104,7 +88,7 @@ TEST_F(Regularisation, LabelSmoothingChangesWhatIsLearntAndNotWhatIsReported) {
   EXPECT_NE(sharp[1]["loss"], smooth[1]["loss"]);
   EXPECT_GT(lines("smooth", "eval").back()["val"].get<double>(), lines("sharp", "eval").back()["val"].get<double>());
   EXPECT_EQ(run(command("other", {"--label-smoothing", "1"})).code, 78);
-  EXPECT_EQ(run({"train", "--out", at("smooth"), "--resume", "--label-smoothing", "0.1"}).code, 78);
+  EXPECT_EQ(go_on("smooth", {"--label-smoothing", "0.1"}).code, 78);
 }
 
 TEST_F(Regularisation, EachSiteOfDropoutHasItsOwnRate) {

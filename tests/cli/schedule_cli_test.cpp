@@ -82,41 +82,21 @@ TEST(ScheduleVerb, RefusesWithASentence) {
   }
 }
 
-TEST(ScheduleVerb, ARunResumedWithAnotherScheduleFollowsItFromThere) {
-  ScratchFolder const folder;
-  write_file(folder / "text.txt", speeches());
-  Path const out = folder / "run";
-  Ended const begun = run({"train",
-                           "--data",
-                           (folder / "text.txt").string(),
-                           "--out",
-                           out.string(),
-                           "--layers",
-                           "1",
-                           "--heads",
-                           "1",
-                           "--embd",
-                           "16",
-                           "--context",
-                           "16",
-                           "--batch",
-                           "2",
-                           "--steps",
-                           "40",
-                           "--warmup",
-                           "5",
-                           "--eval-batches",
-                           "1",
-                           "--stop-after",
-                           "15"});
+class ScheduledRun : public Runs {
+ protected:
+  ScheduledRun()
+      : Runs("--layers 1 --heads 1 --embd 16 --context 16 --batch 2 --steps 40 --warmup 5 --eval-batches 1") {}
+};
+
+TEST_F(ScheduledRun, ResumedWithAnotherScheduleFollowsItFromThere) {
+  Ended const begun = run(command("run", {"--stop-after", "15"}));
   ASSERT_EQ(begun.code, 75) << begun.err;
-  Ended const resumed =
-      run({"train", "--out", out.string(), "--resume", "--schedule", "wsd", "--wsd-tail-steps", "10"});
+  Ended const resumed = go_on("run", {"--schedule", "wsd", "--wsd-tail-steps", "10"});
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   train::ScheduleOptions cosine, wsd;
   cosine.warmup = wsd.warmup = 5;
   wsd.schedule = "wsd", wsd.wsd_tail_steps = 10;
-  train::History const h = train::read_history(out / "metrics.jsonl");
+  train::History const h = train::history_of(folder / "run");
   ASSERT_EQ(h.steps.size(), 40u);
   for (train::StepReport const& s : h.steps)
     EXPECT_EQ(s.rate, rate_at(s.step <= 15 ? cosine : wsd, s.step - 1, 40)) << "step " << s.step;

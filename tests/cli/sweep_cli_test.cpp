@@ -16,10 +16,8 @@ using test::Ended;
 using test::run;
 using test::ScratchFolder;
 
-class SweepVerb : public testing::Test {
+class SweepVerb : public test::Runs {
  protected:
-  SweepVerb() { write_file(folder / "text.txt", test::speeches()); }
-  std::string at(std::string const& name) const { return (folder / name).string(); }
   static std::string base(int steps) {
     return fmt::format(
         "layers = 1\nheads = 2\nembd = 16\ncontext = 16\nbatch = 4\nsteps = {}\nwarmup = 2\neval-every = 10\n"
@@ -32,7 +30,6 @@ class SweepVerb : public testing::Test {
     return words;
   }
   Json result(std::string const& out) const { return read_json(folder / out / "sweep.json"); }
-  ScratchFolder folder;
 };
 
 TEST_F(SweepVerb, TrainsRanksAndDropsAndADivergedRunEndsNothingElse) {

@@ -15,57 +15,13 @@ using test::Ended;
 using test::last_checkpoint;
 using test::log_of;
 using test::run;
-using test::ScratchFolder;
 
-class Train : public testing::Test {
+class Train : public test::Runs {
  protected:
-  Train() { write_file(folder / "text.txt", test::speeches()); }
-  std::string at(std::string const& name) const { return (folder / name).string(); }
-  std::vector<std::string> command(std::string const& out, std::vector<std::string> more = {}) const {
-    std::vector<std::string> words = {"train",
-                                      "--data",
-                                      at("text.txt"),
-                                      "--out",
-                                      at(out),
-                                      "--layers",
-                                      "2",
-                                      "--heads",
-                                      "2",
-                                      "--embd",
-                                      "32",
-                                      "--context",
-                                      "32",
-                                      "--batch",
-                                      "4",
-                                      "--steps",
-                                      "60",
-                                      "--warmup",
-                                      "5",
-                                      "--dropout",
-                                      "0.1",
-                                      "--eval-every",
-                                      "20",
-                                      "--eval-batches",
-                                      "4",
-                                      "--stats-every",
-                                      "7",
-                                      "--checkpoint-every",
-                                      "25",
-                                      "--lr",
-                                      "3e-3"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-  Ended go_on(std::string const& out, std::vector<std::string> more = {}) const {
-    std::vector<std::string> words = {"train", "--out", at(out), "--resume"};
-    words.insert(words.end(), more.begin(), more.end());
-    return run(words);
-  }
-  void expect_same_run(std::string const& a, std::string const& b) const {
-    test::expect_same_run(folder / a, folder / b);
-  }
-
-  ScratchFolder folder;
+  Train()
+      : Runs(
+            "--layers 2 --heads 2 --embd 32 --context 32 --batch 4 --steps 60 --warmup 5 --dropout 0.1 "
+            "--eval-every 20 --eval-batches 4 --stats-every 7 --checkpoint-every 25 --lr 3e-3") {}
 };
 
 TEST_F(Train, LearnsLogsAndKeepsBestAndNewest) {
@@ -74,9 +30,7 @@ TEST_F(Train, LearnsLogsAndKeepsBestAndNewest) {
   EXPECT_NE(ended.out.find("val "), std::string::npos) << "a curve is drawn: " << ended.out;
   EXPECT_EQ(log_of(folder / "run").size(), 74u) << "the format, the data, 60 steps, 4 evaluations, 8 statistics";
   std::vector<double> losses;
-  std::istringstream in(read_file(folder / "run" / "metrics.jsonl"));
-  for (std::string line; std::getline(in, line);)
-    if (Json json = parse_json(line, ""); json["type"] == "step") losses.push_back(json["loss"].get<double>());
+  for (Json const& step : lines("run", "step")) losses.push_back(step["loss"].get<double>());
   EXPECT_NEAR(losses.front(), std::log(25.0), 0.6);
   EXPECT_LT(losses.back(), 0.8 * losses.front());
   EXPECT_EQ(Path(last_checkpoint(folder / "run")).filename(), "step-00000060");
@@ -248,10 +202,7 @@ TEST_F(Train, WhatEqualBitsDependOnIsLoggedWhereItChanges) {
   Ended const ended = go_on("run", {"--dtype", "bf16", "--threads", "2"});
   ASSERT_EQ(ended.code, 0) << ended.err;
   EXPECT_NE(ended.err.find("dtype was f32 and is now bf16"), std::string::npos) << ended.err;
-  std::istringstream log(read_file(folder / "run" / "metrics.jsonl"));
-  std::vector<Json> changes;
-  for (std::string line; std::getline(log, line);)
-    if (Json const json = parse_json(line, "metrics.jsonl"); json["type"] == "change") changes.push_back(json);
+  std::vector<Json> const changes = lines("run", "change");
   Json const expected = {
       {"type", "change"},
       {"made", {{"dtype", {{"was", "f32"}, {"is", "bf16"}}}, {"threads", {{"was", "1"}, {"is", "2"}}}}}};
@@ -316,17 +267,8 @@ TEST_F(Train, FromAModelKeepsItsShapeAndBeginsAtItsLoss) {
       "train", "--data", at("text.txt"), "--out", at("second"), "--from", at("first"), "--steps", "5", "--warmup", "0"};
   Ended const tuned = run(words);
   ASSERT_EQ(tuned.code, 0) << tuned.err;
-  auto first_eval = [&](char const* name, bool last) {
-    double loss = 0;
-    std::istringstream in(read_file(folder / name / "metrics.jsonl"));
-    for (std::string line; std::getline(in, line);)
-      if (Json json = parse_json(line, ""); json["type"] == "eval") {
-        loss = json["val"].get<double>();
-        if (!last) break;
-      }
-    return loss;
-  };
-  EXPECT_NEAR(first_eval("second", false), first_eval("first", true), 0.15);
+  EXPECT_NEAR(lines("second", "eval").front()["val"].get<double>(), lines("first", "eval").back()["val"].get<double>(),
+              0.15);
   write_file(folder / "other.txt", test::speeches() + "XYZ $%&");
   ASSERT_EQ(run({"prepare", at("other.txt"), "--tokenizer", "char", "--out", at("other")}).code, 0);
   auto foreign = words;

@@ -11,46 +11,19 @@ namespace {
 using test::Ended;
 using test::run;
 
-class TrainWatch : public testing::Test {
+class TrainWatch : public test::Runs {
  protected:
-  TrainWatch() { write_file(folder / "text.txt", test::speeches()); }
-  std::string at(std::string const& name) const { return (folder / name).string(); }
-  Ended train(std::string const& out, std::vector<std::string> more = {}) const {
-    std::vector<std::string> words = {"train",
-                                      "--data",
-                                      at("text.txt"),
-                                      "--out",
-                                      at(out),
-                                      "--layers",
-                                      "2",
-                                      "--heads",
-                                      "2",
-                                      "--embd",
-                                      "16",
-                                      "--context",
-                                      "16",
-                                      "--batch",
-                                      "4",
-                                      "--steps",
-                                      "24",
-                                      "--warmup",
-                                      "2",
-                                      "--lr",
-                                      "3e-3",
-                                      "--eval-batches",
-                                      "2",
-                                      "--dropout",
-                                      "0.1",
-                                      "--eval-every",
-                                      "12"};
-    words.insert(words.end(), more.begin(), more.end());
-    return run(words);
+  TrainWatch()
+      : Runs(
+            "--layers 2 --heads 2 --embd 16 --context 16 --batch 4 --steps 24 --warmup 2 --lr 3e-3 "
+            "--eval-batches 2 --dropout 0.1 --eval-every 12") {}
+  Ended train(std::string const& out, std::vector<std::string> const& more = {}) const {
+    return run(command(out, more));
   }
   train::History history(std::string const& name) const { return train::read_history(folder / name / "metrics.jsonl"); }
   std::string weights(std::string const& name) const {
     return read_file(Path(test::last_checkpoint(folder / name)) / "model.safetensors");
   }
-  test::ScratchFolder folder;
 };
 
 std::vector<std::string> const kSamples = {"--sample-every", "8", "--sample-prompt", "First", "--sample-tokens", "12"};
@@ -84,9 +57,8 @@ TEST_F(TrainWatch, AResumedRunLogsTheSameSamplesAndStatistics) {
   ASSERT_EQ(train("whole", more).code, 0);
   more.insert(more.end(), {"--stop-after", "7"});
   ASSERT_EQ(train("pieces", more).code, 75);
-  for (int const code : {75, 75, 0})
-    ASSERT_EQ(run({"train", "--out", at("pieces"), "--resume", "--stop-after", "7"}).code, code);
-  test::expect_same_run(folder / "whole", folder / "pieces");
+  for (int const code : {75, 75, 0}) ASSERT_EQ(go_on("pieces", {"--stop-after", "7"}).code, code);
+  expect_same_run("whole", "pieces");
   EXPECT_EQ(history("pieces").samples.size(), 3u);
 }
 

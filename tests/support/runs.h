@@ -94,4 +94,48 @@ inline void expect_same_run(Path const& a, Path const& b) {
   EXPECT_EQ(log_of(a), log_of(b));
 }
 
+/// The lines of a run's log that are of this type.
+inline std::vector<Json> lines_of(Path const& run_folder, std::string const& type) {
+  std::vector<Json> lines;
+  std::istringstream in(read_file(run_folder / "metrics.jsonl"));
+  for (std::string line; std::getline(in, line);)
+    if (Json json = parse_json(line, "metrics.jsonl"); json["type"] == type) lines.push_back(std::move(json));
+  return lines;
+}
+
+/// A text to learn, and runs of it that have `flags` in common, which blanks part.
+class Runs : public testing::Test {
+ protected:
+  explicit Runs(std::string const& flags = "") {
+    write_file(folder / "text.txt", speeches());
+    std::istringstream words(flags);
+    for (std::string word; words >> word;) flags_.push_back(word);
+  }
+  std::string at(std::string const& name) const { return (folder / name).string(); }
+  std::vector<std::string> command(std::string const& out, std::vector<std::string> const& more = {},
+                                   std::string const& verb = "train") const {
+    std::vector<std::string> words = {verb, "--data", at("text.txt")};
+    if (!out.empty()) words.insert(words.end(), {"--out", at(out)});
+    words.insert(words.end(), flags_.begin(), flags_.end());
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  Ended go_on(std::string const& out, std::vector<std::string> const& more = {}) const {
+    std::vector<std::string> words = {"train", "--out", at(out), "--resume"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  }
+  std::vector<Json> lines(std::string const& out, std::string const& type) const {
+    return lines_of(folder / out, type);
+  }
+  void expect_same_run(std::string const& a, std::string const& b) const {
+    test::expect_same_run(folder / a, folder / b);
+  }
+
+  ScratchFolder folder;
+
+ private:
+  std::vector<std::string> flags_;
+};
+
 }  // namespace folio::test
