@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "core/error.h"
 
@@ -52,8 +53,17 @@ std::optional<int> Child::ended() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-void Child::stop() {
-  if (pid_ > 0) ::kill(pid_, SIGTERM);
+void Child::signal(int number) {
+  if (pid_ > 0) ::kill(pid_, number);
+}
+void Child::stop() { signal(SIGTERM); }
+
+std::string last_line(Path const& log) {
+  std::ifstream in(log);
+  std::string last;
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty()) last = line;
+  return last.starts_with("folio: ") ? last.substr(7) : last;
 }
 
 }  // namespace folio::cli

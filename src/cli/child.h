@@ -22,10 +22,14 @@ class Child {
 
   /// The exit code once it has ended, or 128 + the signal that ended it; does not wait.
   std::optional<int> ended();
+  void signal(int number);
   void stop();  // SIGTERM
 
  private:
   pid_t pid_ = -1;
 };
+
+/// The last line of a child's log, without "folio: ".
+std::string last_line(Path const& log);
 
 }  // namespace folio::cli

@@ -6,6 +6,7 @@
 
 #include "backend/info.h"
 #include "backend/plugin.h"
+#include "cli/doctor.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -20,15 +21,6 @@ namespace folio::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-enum class State { ok, warning, broken };
-
-struct Finding {
-  State state;
-  std::string name, words;
-  Json values = Json::object();
-};
-using Findings = std::vector<Finding>;
 
 void cores(Findings& out, Machine const& m) {
   std::string words = fmt::format("{} of {} usable", m.usable_cores, m.cores);
@@ -223,16 +215,23 @@ Json json_of(Findings const& findings, bool healthy) {
 }  // namespace
 
 int doctor(Arguments const& arguments) {
-  bool json = false;
-  Spec const spec{.name = "doctor",
-                  .summary = "what this machine offers, and what is missing",
-                  .details =
-                      "Cores, memory, instruction sets, threads, GPUs, and whether the data that set-up places are "
-                      "whole. Exit code 1 where something that folio needs is broken; a warning [!] is none.",
-                  .example = "folio doctor\nfolio doctor --json",
-                  .fields = {{"json", &json, "print one JSON object"}}};
+  bool json = false, proves = false;
+  BackendChoice backend;
+  Spec const spec{
+      .name = "doctor",
+      .summary = "what this machine offers, and what is missing",
+      .details =
+          "Cores, memory, instruction sets, threads, GPUs, and whether the data that set-up places are "
+          "whole. Exit code 1 where something that folio needs is broken; a warning [!] is none. --prove also has "
+          "this program show in less than a minute that its gradients are right, that it learns, and that a run "
+          "which is interrupted goes on with the same bits; folio verify-resume does the last for a run of yours.",
+      .example = "folio doctor\nfolio doctor --prove",
+      .fields = joined({{{"prove", &proves, "also prove gradients, learning and resuming on this machine"},
+                         {"json", &json, "print one JSON object"}},
+                        backend.fields(true)})};
   if (!parse(spec, arguments)) return 0;
-  Findings const findings = look();
+  Findings findings = look();
+  if (proves) std::ranges::move(prove(backend), std::back_inserter(findings));
   bool const healthy = std::ranges::none_of(findings, [](Finding const& f) { return f.state == State::broken; });
   std::string out;
   for (Finding const& finding : findings) out += text_of(finding, terminal().out_colour);

@@ -25,6 +25,7 @@ std::vector<Verb> const& verbs() {
       {"lr-find", "the learning rate that suits a model and its data, from a short search", lr_find, true},
       {"sweep", "train many runs that differ in what a file says, and rank them", sweep},
       {"learn", "small worked examples of how a GPT-2 learns", learn, true},
+      {"verify-resume", "show on this machine that a resumed run is the uninterrupted one, bit for bit", verify_resume},
       {"report", "write a page that draws and explains one or several runs", report},
       {"generate", "text from a model", generate, true},
       {"tokenize", "turn text into token ids", tokenize},

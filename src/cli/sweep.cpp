@@ -167,22 +167,6 @@ std::vector<SweepRun> runs_of(Plan const& plan) {
   return runs;
 }
 
-std::vector<std::string> variables_of_train() {
-  TrainCommand any;
-  std::vector<std::string> names = {"FOLIO_OUT", "FOLIO_RESUME", "FOLIO_STOP_AFTER"};
-  for (Field const& field : any.run_fields())
-    if (std::string const name = variable_of(field); !name.empty()) names.push_back(name);
-  return names;
-}
-
-std::string last_line(Path const& file) {
-  std::ifstream in(file);
-  std::string last;
-  for (std::string line; std::getline(in, line);)
-    if (!line.empty()) last = line;
-  return last.starts_with("folio: ") ? last.substr(7) : last;
-}
-
 class Pool {  // of runs that are going on
  public:
   Pool(train::Sweep& sweep, TrainCommand const& base, int64_t jobs) : sweep_(sweep), jobs_(size_t(jobs)) {

@@ -260,4 +260,12 @@ OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
       .directory = std::move(directory), .resumes = !steps.empty(), .from = steps.empty() ? model_of_from(c) : Path()};
 }
 
+std::vector<std::string> variables_of_train() {
+  TrainCommand any;
+  std::vector<std::string> names = {"FOLIO_OUT", "FOLIO_RESUME", "FOLIO_STOP_AFTER"};
+  for (Field const& field : any.run_fields())
+    if (std::string const name = variable_of(field); !name.empty()) names.push_back(name);
+  return names;
+}
+
 }  // namespace folio::cli

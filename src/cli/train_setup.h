@@ -63,6 +63,10 @@ void prepare_text(TrainCommand const&, Path const& from, Path const& folder);
 /// Where the model of --from lies, verified; empty where there is none.
 Path model_of_from(TrainCommand const&);
 
+/// The environment variables that set what a run is told: a run that is started as a process, with all it is told in a
+/// file, has none of them.
+std::vector<std::string> variables_of_train();
+
 /// Prints how each tensor is moved: those of a new run, or with --resume those of the run in --out. Nothing is trained.
 int show_groups(TrainCommand, std::vector<std::string> const& given);
 

@@ -17,6 +17,7 @@ int generate(Arguments const&);
 int prepare(Arguments const&);
 int eval(Arguments const&);
 int report(Arguments const&);
+int verify_resume(Arguments const&);
 int score(Arguments const&);
 int inspect(Arguments const&);
 int export_(Arguments const&);
