@@ -42,6 +42,10 @@ std::string short_duration(double s) {  // 53s, 12m, 1h29
 
 }  // namespace
 
+std::string number_text(char const* name, double value, int digits) {
+  return std::isfinite(value) ? fmt::format("{} {:.{}f}", name, value, digits) : fmt::format("{} not finite", name);
+}
+
 std::string opening_lines(model::Config const& c, train::RunOptions const& o, std::string const& computing,
                           int64_t tokens_in_epoch, train::MemoryPlan const& memory) {
   model::ParameterCounts const n = model::count_parameters(c);
@@ -87,15 +91,13 @@ void TrainScreen::stepped(train::StepReport const& r) {
                     format_count(r.tokens_per_second)));
   }
   if (!progress_.due()) return;
-  std::vector<std::string> fields = {
-      fmt::format("{}/{}", r.step, steps_),
-      std::isfinite(shown_loss_) ? fmt::format("train {:.3f}", shown_loss_) : std::string("train not finite")};
+  std::vector<std::string> fields = {fmt::format("{}/{}", r.step, steps_), number_text("train", shown_loss_, 3)};
   std::vector<size_t> places = {0, 1};
   auto add = [&](std::string const& text, size_t place) { fields.push_back(text), places.push_back(place); };
   if (has_val_) add(fmt::format("val {:.3f}", val_), 2);
   add("+" + short_duration(left), 7);
   add(format_count(r.tokens_per_second) + " tok/s", 5);
-  add(fmt::format("norm {:.2f}", r.norm), 4);
+  add(number_text("norm", r.norm, 2), 4);
   add("lr " + format_rate(r.rate), 3);
   add(short_duration(r.seconds), 6);
   if (!has_val_)
@@ -106,8 +108,7 @@ void TrainScreen::stepped(train::StepReport const& r) {
 void TrainScreen::evaluated(train::EvalReport const& r) {
   has_val_ = std::isfinite(r.val);
   val_ = r.val;
-  std::string line =
-      fmt::format("step {}: train {}", r.step, std::isfinite(r.train) ? fmt::format("{:.4f}", r.train) : "not finite");
+  std::string line = fmt::format("step {}: {}", r.step, number_text("train", r.train, 4));
   if (has_val_) line += fmt::format(", val {:.4f}", r.val);
   if (std::isfinite(r.val_bits_per_byte)) line += fmt::format(" ({:.3f} bits a byte)", r.val_bits_per_byte);
   say(line + (r.best ? ", the best so far" : ""));

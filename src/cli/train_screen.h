@@ -13,6 +13,9 @@ namespace folio::cli {
 std::string opening_lines(model::Config const&, train::RunOptions const&, std::string const& computing,
                           int64_t tokens_in_epoch, train::MemoryPlan const& memory);
 
+/// "norm 0.13", or "norm not finite".
+std::string number_text(char const* name, double value, int digits);
+
 class TrainScreen : public train::Watcher {
  public:
   explicit TrainScreen(int64_t steps) : steps_(steps) {}

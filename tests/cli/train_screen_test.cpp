@@ -28,6 +28,11 @@ TEST(EvaluationLine, SaysNotFiniteOfALossThatIsNot) {
   EXPECT_EQ(said.find("nan"), said.npos) << said;
 }
 
+TEST(ProgressLine, SaysNotFiniteOfANumberThatIsNot) {
+  EXPECT_EQ(number_text("norm", 0.126, 2), "norm 0.13");
+  for (double const v : {double(NAN), double(INFINITY)}) EXPECT_EQ(number_text("norm", v, 2), "norm not finite");
+}
+
 constexpr size_t kMiB = size_t{1} << 20;
 
 TEST(MemoryLine, AddsUpWhatTheProcessHolds) {
