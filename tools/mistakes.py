@@ -14,6 +14,7 @@ BF16 = "*InBf16IsNearTheReferencesLossAndEveryGradient*"
 RULES = "OptimizersOfPyTorch.HaveItsWeightsAndMomentsOver1000Steps"
 OP_SCALE = "*TheLossScaleHalvesOnOverflowAndDoublesAfterCleanSteps/cpu_f32_1_thread"
 OP_RULES = "*TenStepsOfEachRule/cpu_f32_1_thread"
+REPLAY = "BrokenStep.ReadBackAFiniteStepMovesTheWeightsAsItDid"
 REFERENCE = "src/backend/reference/"
 CPU = "src/backend/cpu/"
 HOST = "src/backend/host.h"
@@ -329,4 +330,16 @@ MISTAKES = [
     ("src/train/same_run.cpp", "moments are not compared",
      [("if (c.same()) c.moments = compare_tensors(", "if (c.same() && c.step < 0) c.moments = compare_tensors(")],
      "same_run_test", "SameRun.OneBitOfAMomentIsNamed"),
+    # a step that is taken again
+    ("src/train/broken_step.cpp", "a step is taken again as the first of a run",
+     [("trainer.set_state(before);", "(void)before;")], "broken_step_test", REPLAY),
+    ("src/train/step_file.cpp", "a step is read back with its batch's sequences numbered from 0",
+     [("check_batch(b, step.config.vocab, name);",
+       "for (size_t i = 0; i < b.sequences.size(); ++i) b.sequences[i] = int64_t(i);")], "broken_step_test", REPLAY),
+    ("src/train/step_file.cpp", "a step is read back with another rate",
+     [("step.rate = from_bits(get_string(json, \"rate\", name), name);",
+       "step.rate = 0.5 * from_bits(get_string(json, \"rate\", name), name);")], "broken_step_test", REPLAY),
+    ("src/train/step_file.cpp", "a step is read back with the targets of its tokens",
+     [("b.targets = read<int32_t>(file, \"batch.targets\"", "b.targets = read<int32_t>(file, \"batch.tokens\"")],
+     "broken_step_test", REPLAY),
 ]

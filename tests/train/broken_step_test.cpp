@@ -100,6 +100,30 @@ TEST(BrokenStep, SavedAndReadBackItIsTheSameStepBitForBit) {
   EXPECT_EQ(there.first->tensor, "h.0.attn.c_attn.bias");
 }
 
+// With dropout, whose words are numbered by the step and its sequences, and tokens of different weights.
+TEST(BrokenStep, ReadBackAFiniteStepMovesTheWeightsAsItDid) {
+  ScratchFolder folder;
+  Model m;
+  m.before.attempted = 7;
+  m.batch.sequences = {3, 8, 1, 40};
+  for (size_t i = 0; i < m.batch.token_weights.size(); ++i) m.batch.token_weights[i] = 0.5f + 0.25f * float(i % 3);
+  Path const file = folder.path() / "step.safetensors";
+  save_step(file, *m.backend, m.trainer, m.saved());
+  BrokenStep const here = m.again();
+  ASSERT_TRUE(std::isfinite(here.after.loss) && here.after.accept == 1);
+  EXPECT_EQ(here.after.attempted, 8);
+
+  SavedStep const step = read_step(file);
+  TrainerOptions options = trainer_options(step.options, step.config, step.config.context);
+  options.initialise = false;
+  Trainer other(*m.backend, options);
+  load_step_weights(file, *m.backend, other);
+  BrokenStep const there = take_again(*m.backend, other, step.batch, step.rate, step.before);
+  EXPECT_EQ(there.after.loss, here.after.loss);
+  EXPECT_EQ(there.after.norm, here.after.norm);
+  EXPECT_TRUE(test::read_state(*m.backend, other).w == test::read_state(*m.backend, m.trainer).w);
+}
+
 TEST(BrokenStep, AFileThatWasChangedIsRefused) {
   ScratchFolder folder;
   Model m;
