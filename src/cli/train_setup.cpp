@@ -236,7 +236,11 @@ Origins read_config_of_run(TrainCommand& c, Path const& run) {
   std::string const text = read_file(file, uint64_t{1} << 20);
   check(text.ends_with('\n'), Fault::content, "{} is damaged: {}", file.string(),
         text.empty() ? "it is empty" : "its last line has no end");
-  return read_config(c, file, "run");
+  Origins const origins = read_config(c, file, "run");
+  char const* const last = "threads";  // of those that every folio has written
+  check(origins.contains(last), Fault::content, "{} is damaged: it ends before `{}`, which a run's own always has",
+        file.string(), last);
+  return origins;
 }
 
 data::Dataset data_of(TrainCommand const& c, Path const& run) {

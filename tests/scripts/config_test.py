@@ -83,6 +83,14 @@ def main():
         assert f"{config}, line {line}: the group" in said, said
         config.write_text(kept[:-1])
         assert "is damaged: its last line has no end" in folio("config", "show", run, code=65)
+        lines = kept.splitlines(keepends=True)  # cut behind any of them, but for those that older folios did not write
+        last = next(n for n, line in enumerate(lines) if line.startswith("threads = "))
+        for n in range(1, last + 1):
+            config.write_text("".join(lines[:n]))
+            said = folio("config", "show", run, code=65)
+            assert "is damaged: it ends before `threads`" in said, said
+        config.write_text("".join(lines[:last + 1]))
+        folio("config", "show", run)
         config.write_text(kept)
 
         # Variables whose name is that of a flag elsewhere: they are not read there.

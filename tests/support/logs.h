@@ -86,6 +86,6 @@ inline void make_run(Path const& folder, std::string const& log, std::string con
 
 inline std::string const kMadeConfig =
     "version = 1\ndata = \"/data/plays\"\nsize = \"\"\nlayers = 2\nheads = 2\nembd = 16\ncontext = 32\nvocab = 65\n"
-    "batch = 4\nsteps = 1000\n";
+    "batch = 4\nsteps = 1000\nthreads = 0\n";
 
 }  // namespace folio::test
