@@ -134,6 +134,7 @@ int lr_find(Arguments const& arguments) {
   validate(c.train.run);
   expect_data(c.train);
   catch_signals();
+  warn_of_decay(c.train.run);
   // A text is prepared into a folder that never gets its name, and goes when this ends.
   FolderWriter scratch(std::filesystem::temp_directory_path() / fmt::format("folio-lr-find-{}", ::getpid()));
   Path const from = model_of_from(c.train);

@@ -132,6 +132,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   if (sampler) besides.push_back(sampler->memory());
   train::MemoryPlan const memory = train::memory_plan(*backend, trainer, besides, memory_before);
   say(opening_lines(config, c.run, c.backend.description(), loop.tokens_in_epoch(), memory));
+  warn_of_decay(c.run);
   if (opened.resumes) {
     loop.resume(train::load_newest(opened.directory, *backend, trainer));
     screen.begin_at(loop.state());

@@ -204,6 +204,12 @@ void settle_rates(train::RunOptions& run, std::vector<std::string> const& given)
   train::ScheduleOptions& s = run.schedule;  // defaults that fit a short run and a low rate
   if (!has(given, "warmup")) s.warmup = std::min(s.warmup, run.steps / 10);
   if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
+  if (!has(given, "weight-decay") && run.optimizer != "adamw") run.weight_decay = train::kCoupledDecay;
+}
+
+void warn_of_decay(train::RunOptions const& run) {
+  std::string const strong = strong_decay(run);
+  if (!strong.empty()) say(Level::warning, fmt::format("{}; usual is {}", strong, train::kCoupledDecay));
 }
 
 void settle(TrainCommand& c, std::vector<std::string> const& given) {

@@ -34,14 +34,17 @@ struct OpenedRun {
 /// differs and may not.
 OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given);
 
-/// Gives what was not `given` the value that a new run would have: a warm-up and a lowest rate that fit it, the shape
-/// of
-/// --from. Whether a run may have them all is seen when it begins. A size that stands for its numbers and dtype auto
-/// stay, so that a file of them is of use with another size and on another machine.
+/// Gives what was not `given` the value that a new run would have: a warm-up and a lowest rate that fit it, a decay
+/// that fits the optimizer, the shape of --from. Whether a run may have them all is seen when it begins. A size that
+/// stands for its numbers and dtype auto stay, so that a file of them is of use with another size and on another
+/// machine.
 void settle(TrainCommand& c, std::vector<std::string> const& given);
 
-/// The same for the rates alone.
+/// The same for the rates and the decay alone.
 void settle_rates(train::RunOptions& run, std::vector<std::string> const& given);
+
+/// Says so where the decay of the optimizer is too strong for it.
+void warn_of_decay(train::RunOptions const&);
 
 /// Throws for a group that cannot be read, and says where it stands: a file's is Fault::content.
 void check_groups(train::RunOptions const&, Origins const&);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "core/error.h"
 
@@ -27,7 +28,11 @@ Fields fields(RunOptions& o) {
        "adamw (decay apart from the gradient), adam (decay added to it, L2) or sgd (likewise)",
        {.choices = {"adamw", "adam", "sgd"}},
        "Optimizer"},
-      {"weight-decay", &o.weight_decay, "pulls the weights that decay towards 0", {.min = 0}, "Optimizer"},
+      {"weight-decay",
+       &o.weight_decay,
+       "pulls the weights that decay towards 0; 1e-4 with adam or sgd where not given",
+       {.min = 0},
+       "Optimizer"},
       {"decay",
        &o.decay,
        "what decays: matrices (all two-dimensional tensors), linear (not the embeddings) or none",
@@ -168,6 +173,21 @@ std::string describe_optimizer(RunOptions const& o) {
   std::string const decay =
       o.weight_decay == 0 || o.decay == "none" ? "no decay" : fmt::format("decay {} ({})", o.weight_decay, o.decay);
   return fmt::format("{}, {}, {}, {}", rule, own, decay, o.clip > 0 ? fmt::format("clip {}", o.clip) : "no clipping");
+}
+
+// Measured: docs/training.md, Optimizers.
+std::string strong_decay(RunOptions const& o) {
+  constexpr double kShortHalfLife = 50, kStrongForAdam = 0.02;
+  if (o.optimizer == "adamw" || o.weight_decay == 0 || o.decay == "none") return "";
+  if (o.optimizer == "adam")
+    return o.weight_decay > kStrongForAdam
+               ? fmt::format("--weight-decay {} is added to the gradient with --optimizer adam, and outweighs it",
+                             o.weight_decay)
+               : "";
+  double const half_life = std::log(2) * (1 - o.momentum) / (o.schedule.lr * o.weight_decay);
+  if (half_life > kShortHalfLife || half_life > double(o.steps) / 4) return "";
+  return fmt::format("--weight-decay {} with --optimizer sgd takes half of a weight every {:.2g} steps at a rate of {}",
+                     o.weight_decay, half_life, o.schedule.lr);
 }
 
 Optimizer optimizer_of(RunOptions const& o) {

@@ -62,6 +62,10 @@ int64_t chunk_for(int64_t rows, int64_t vocab);
 Optimizer optimizer_of(RunOptions const&);
 /// "AdamW, β 0.9 and 0.95, decay 0.1 (matrices), clip 1"
 std::string describe_optimizer(RunOptions const&);
+/// What --weight-decay is where it is not given, for sgd and adam: the decay is added to the gradient there.
+inline constexpr double kCoupledDecay = 1e-4;
+/// A sentence where such a decay is so large that weights lose most of what they learn; else empty.
+std::string strong_decay(RunOptions const&);
 /// What each tensor is moved by. Fault::value for a group that matches none.
 std::vector<TensorRule> tensor_rules(RunOptions const&, model::Config const&);
 TrainerOptions trainer_options(RunOptions const&, model::Config const&, int64_t length);

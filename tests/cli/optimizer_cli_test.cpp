@@ -64,6 +64,33 @@ TEST_F(OptimizerFlags, KeepTheirMomentsAndResumeBitForBit) {
   EXPECT_EQ(moments("momentum").front(), "wte.weight.m");
 }
 
+TEST_F(OptimizerFlags, DecayAsLittleAsTheirGradientBearsAndWarnOfMore) {
+  struct Row {
+    std::vector<std::string> flags;
+    char const *decay, *warned;  // null: no warning
+  };
+  for (Row const& row : std::vector<Row>{
+           {{}, "decay 0.1 (", nullptr},
+           {{"--optimizer", "adam"}, "decay 0.0001 (", nullptr},
+           {{"--optimizer", "sgd", "--lr", "0.1"}, "decay 0.0001 (", nullptr},
+           {{"--optimizer", "adam", "--weight-decay", "0.1"}, "decay 0.1 (", "outweighs it; usual is 0.0001"},
+           {{"--optimizer", "sgd", "--lr", "0.3", "--weight-decay", "0.1"},
+            "decay 0.1 (",
+            "half of a weight every 2.3 steps"},
+           {{"--optimizer", "sgd", "--lr", "0.3", "--weight-decay", "0.1", "--decay", "none"}, "no decay", nullptr}}) {
+    std::filesystem::remove_all(folder / "run");
+    auto flags = row.flags;
+    flags.insert(flags.end(), {"--stop-after", "1"});
+    Ended const ended = run(command("run", flags));
+    ASSERT_EQ(ended.code, 75) << ended.err;
+    EXPECT_NE(ended.err.find(row.decay), std::string::npos) << ended.err;
+    EXPECT_EQ(ended.err.find("usual is") != std::string::npos, row.warned != nullptr) << ended.err;
+    if (row.warned) {
+      EXPECT_NE(ended.err.find(row.warned), std::string::npos) << ended.err;
+    }
+  }
+}
+
 TEST_F(OptimizerFlags, ThatContradictAreRefused) {
   for (std::vector<std::string> const& flags : std::vector<std::vector<std::string>>{
            {"--nesterov"}, {"--optimizer", "sgd", "--nesterov", "--momentum", "0"}, {"--momentum", "1"}}) {
