@@ -51,6 +51,9 @@ Seen look_at(History const& h, Facts const& f) {
 }
 
 bool was(Seen const& s, State state) { return !s.history.findings.empty() && s.history.findings.back().state == state; }
+bool was(Seen const& s, State state, std::string const& grade) {
+  return was(s, state) && s.history.findings.back().grade == grade;
+}
 
 Block joined(std::vector<Block> const& blocks, size_t begin, size_t end) {
   Block all{.first = blocks[begin].first, .last = blocks[end - 1].last};
@@ -118,10 +121,18 @@ constexpr std::array<rules::Rule, 8> kRules = {rules::not_finite,
                                                rules::quiet_layer,
                                                rules::plateau};
 
-// One curve of the loss is explained once.
 bool of_the_curve(State state) {
   return state == State::rate_too_high || state == State::not_learning || state == State::rate_too_low ||
          state == State::plateau;
+}
+
+// One curve of the loss is explained once; and a gradient that does not reach the first blocks is why nothing is
+// learnt.
+bool explained(std::vector<Finding> const& all, State state) {
+  return std::ranges::any_of(all, [&](Finding const& f) {
+    return (of_the_curve(f.state) && of_the_curve(state)) ||
+           (f.state == State::vanishing_gradient && state == State::not_learning);
+  });
 }
 
 Finding healthy(rules::Seen const& seen) {
@@ -176,9 +187,7 @@ std::vector<Finding> diagnose(History const& history, Facts const& facts) {
   rules::Seen const seen = rules::look_at(history, facts);
   std::vector<Finding> all;
   for (rules::Rule rule : kRules)
-    if (auto finding = rule(seen);
-        finding && !(of_the_curve(finding->state) && std::ranges::any_of(all, of_the_curve, &Finding::state)))
-      all.push_back(std::move(*finding));
+    if (auto finding = rule(seen); finding && !explained(all, finding->state)) all.push_back(std::move(*finding));
   if (all.empty()) all.push_back(healthy(seen));
   for (Finding& f : all) f.step = seen.step;
   std::ranges::stable_sort(all, [](Finding const& a, Finding const& b) { return severity_of(a) > severity_of(b); });

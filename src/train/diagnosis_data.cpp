@@ -11,17 +11,29 @@ namespace {
 
 struct Grade {
   char const* name;
-  double rise;  // of val over its best, as a share of the best
+  double rise;   // of val over its best, as a share of the best
+  double still;  // what is left of that for the grade to stand
 };
-constexpr std::array<Grade, 4> kGrades = {{{"slight", 0.015}, {"moderate", 0.05}, {"strong", 0.12}, {"severe", 0.25}}};
+constexpr std::array<Grade, 4> kGrades = {
+    {{"slight", 0.015, 0.007}, {"moderate", 0.05, 0.04}, {"strong", 0.12, 0.10}, {"severe", 0.25, 0.22}}};
+constexpr double kTrainStill = 1.02;  // times what train was at the best: as long as it is below, a grade stands
 
-// 0: none; 1 … 4. Of the two last evaluations the lower one counts: a single bad one is no trend.
-int grade_at(std::vector<EvalReport> const& evals, size_t best, size_t i) {
-  if (i < best + 2 || evals[i].train >= evals[best].train) return 0;
-  double const rise = std::min(evals[i].val, evals[i - 1].val) / evals[best].val - 1;
+// 0: none; 1 … 4. Grades up to `standing` were said before. A single evaluation is no trend: of the last two the lower
+// one counts, and for a grade that stands the higher one.
+int grade_at(std::vector<EvalReport> const& evals, size_t best, size_t i, int standing) {
+  if (i < (standing > 0 ? 1 : best + 2) || evals[i].train >= (standing > 0 ? kTrainStill : 1) * evals[best].train)
+    return 0;
+  auto const [lower, higher] = std::minmax(evals[i].val, evals[i - 1].val);
   int grade = 0;
-  for (Grade const& g : kGrades) grade += rise >= g.rise;
+  for (Grade const& g : kGrades)
+    grade += grade < standing ? higher / evals[best].val - 1 >= g.still : lower / evals[best].val - 1 >= g.rise;
   return grade;
+}
+
+int standing_grade(Seen const& s) {
+  for (size_t i = kGrades.size(); i-- > 0;)
+    if (was(s, State::overfitting, kGrades[i].name)) return int(i) + 1;
+  return 0;
 }
 
 // What is left of a run that was at its best at `best`: rounded up to a whole evaluation.
@@ -29,9 +41,11 @@ std::string regularised(Seen const& s, int grade, int64_t best) {
   RunOptions const& o = s.facts.options;
   model::DropoutRates const& d = s.facts.config.dropout;
   double const dropout = std::max({d.embedding, d.attention, d.attention_residual, d.mlp_residual});
+  bool const apart = o.optimizer == "adamw";  // else decay is added to the gradient, where less is much
   std::string flags = fmt::format("--dropout {:.2g} --weight-decay {:.2g}",
                                   std::min(0.5, dropout < 0.1 ? (grade > 1 ? 0.2 : 0.1) : dropout + 0.1),
-                                  std::max(0.2, std::min(0.5, 1.5 * o.weight_decay)));
+                                  apart ? std::max(0.2, std::min(0.5, 1.5 * o.weight_decay))
+                                        : std::max(1e-3, std::min(1e-2, 1.5 * o.weight_decay)));
   if (grade > 1)
     flags +=
         fmt::format(" --steps {}", std::min(o.steps, (best * 5 / 4 + o.eval_every - 1) / o.eval_every * o.eval_every));
@@ -47,10 +61,10 @@ std::optional<Finding> overfitting(Seen const& s) {
   if (evals.size() < 3) return {};
   size_t const best = size_t(std::ranges::min_element(evals, {}, &EvalReport::val) - evals.begin());
   EvalReport const &last = evals.back(), &at = evals[best];
-  int const grade = grade_at(evals, best, evals.size() - 1);
+  int const standing = standing_grade(s), grade = grade_at(evals, best, evals.size() - 1, standing);
   if (grade == 0) return {};
   size_t since = evals.size() - 1;
-  while (since > best + 1 && grade_at(evals, best, since - 1) >= grade) --since;
+  while (since > best + 1 && grade_at(evals, best, since - 1, standing) >= grade) --since;
   Finding f{.state = State::overfitting, .grade = kGrades[size_t(grade) - 1].name, .since = evals[since].step};
   f.evidence.push_back(
       fmt::format("val +{} over its best {} ({})", loss_text(last.val - at.val), loss_text(at.val), at.step));
@@ -66,7 +80,8 @@ namespace {
 
 constexpr double kRecurring = 0.5;  // of the windows stand at another place of the text too
 constexpr double kEpochs = 5;       // up to four, repeated text is nearly as good as new (Muennighoff et al. 2023)
-constexpr double kGap = 0.3;        // of val: what train has fallen below it
+constexpr double kGap = 0.3;        // of val: what train has fallen below it,
+constexpr double kGapStill = 0.25;  // and for as long as it is so far below
 
 }  // namespace
 
@@ -85,10 +100,11 @@ std::optional<Finding> repeating_data(Seen const& s) {
   }
   if (s.history.evals.empty() || !(s.epochs >= kEpochs)) return {};
   EvalReport const& last = s.history.evals.back();
-  if (!(last.val - last.train >= kGap * last.val)) return {};
+  double const gap = was(s, State::repeating_data) ? kGapStill : kGap;
+  if (!(last.val - last.train >= gap * last.val)) return {};
   f.since = int64_t(kEpochs * double(s.step) / s.epochs);
   for (EvalReport const& e : s.history.evals)
-    if (!(e.val - e.train >= kGap * e.val)) f.since = std::max(f.since, e.step);
+    if (!(e.val - e.train >= gap * e.val)) f.since = std::max(f.since, e.step);
   f.evidence.push_back(fmt::format("each token was seen {:.1f} times", s.epochs));
   f.evidence.push_back(fmt::format("train {} lies {} under val {}", loss_text(last.train),
                                    loss_text(last.val - last.train), loss_text(last.val)));

@@ -36,7 +36,9 @@ bool is_broken(StepReport const& r) {
 }  // namespace
 
 std::optional<Finding> not_finite(Seen const& s) {
-  int64_t const quiet_after = std::max<int64_t>(20, s.steps / 50);
+  // Each time that it comes back, it has to stay away for longer.
+  int64_t const times = std::ranges::count(s.history.findings, State::not_finite, &Finding::state);
+  int64_t const quiet_after = std::max<int64_t>(20, s.steps / 50) * std::max<int64_t>(1, times);
   int64_t first = 0, last = 0, broken = 0;
   for (StepReport const& r : s.history.steps) {
     if (!is_broken(r)) continue;
@@ -72,8 +74,10 @@ std::optional<Finding> not_finite(Seen const& s) {
 
 namespace {
 
-constexpr double kSteep = 100;  // times, from the first block to the last
-constexpr double kQuiet = 0.5;  // share of a layer's units
+constexpr double kSteep = 100;        // times, from the first block to the last,
+constexpr double kSteepStill = 30;    // and for as long as it is so steep
+constexpr double kQuiet = 0.5;        // share of a layer's units,
+constexpr double kQuietStill = 0.35;  // and for as long as so many are
 
 // By what factor the gradient grows from the last block to the first: of a straight line through the logarithms. NaN
 // where it is not known.
@@ -104,10 +108,11 @@ std::optional<Finding> exploding_or_vanishing(Seen const& s) {
   std::vector<Statistics> const& all = s.history.statistics;
   if (all.empty()) return {};
   std::vector<double> const norms = block_norms(all.back());
-  bool const explodes = growth(norms) >= kSteep;
+  bool const explodes = growth(norms) > 1;
+  double const steep = was(s, explodes ? State::exploding_gradient : State::vanishing_gradient) ? kSteepStill : kSteep;
   int64_t const since = since_step(all, [&](Statistics const& one) {
     double const factor = growth(block_norms(one));
-    return explodes ? factor >= kSteep : factor <= 1 / kSteep;
+    return explodes ? factor >= steep : factor <= 1 / steep;
   });
   if (since == 0) return {};
   Finding f{.state = explodes ? State::exploding_gradient : State::vanishing_gradient, .since = since};
@@ -130,8 +135,9 @@ std::optional<Finding> quiet_layer(Seen const& s) {
   auto const worst = [](Statistics const& one) {
     return size_t(std::ranges::max_element(one.quiet) - one.quiet.begin());
   };
+  double const least = was(s, State::quiet_layer) ? kQuietStill : kQuiet;
   int64_t const since =
-      since_step(all, [&](Statistics const& one) { return !one.quiet.empty() && one.quiet[worst(one)] >= kQuiet; });
+      since_step(all, [&](Statistics const& one) { return !one.quiet.empty() && one.quiet[worst(one)] >= least; });
   if (since == 0) return {};
   size_t const layer = worst(all.back());
   Finding f{.state = State::quiet_layer, .since = since};

@@ -38,10 +38,14 @@ std::string lower_rate(Seen const& s, double at_most) {
 constexpr size_t kWindow = 3;               // blocks that are compared: 6 % of a run
 constexpr double kRise = 0.03;              // of the lowest loss
 constexpr double kRiseAfterRestart = 0.15;  // where the rate has risen since, as its schedule says
+constexpr double kRiseLeft = 1.0 / 3;       // of these: what has to be left of a rise for it to stand
 constexpr double kErrors = 4;               // standard errors that a rise stands out by
-constexpr double kDiverged = 0.5;           // of what was learnt, lost again
-constexpr double kStuck = 0.90;             // of the loss of frequencies: more than a little of the order is known
-constexpr double kHighRate = 2;             // times the usual one
+constexpr double kAboveStart = 1.05;  // times the first loss: diverged; it stands as long as it is above that loss
+constexpr double kDiverged = 0.5;     // of what was learnt, lost again,
+constexpr double kStillLost = 0.25;   // for as long as that is not learnt again
+constexpr double kStuck = 0.90;       // of the loss of frequencies: more than a little of the order is known,
+constexpr double kNoLonger = 0.85;    // and once it has been called stuck, surely more
+constexpr double kHighRate = 2;       // times the usual one
 
 Finding too_high(Seen const& s, char const* grade, int64_t since, std::string evidence) {
   Finding f{.state = State::rate_too_high, .grade = grade, .since = since, .evidence = {std::move(evidence)}};
@@ -62,11 +66,15 @@ std::optional<Finding> rate_too_high(Seen const& s) {
     if (Block const b = joined(s.blocks, i, i + kWindow); b.loss < lowest.loss) lowest = b;
   double const rise = now.loss - lowest.loss, error = std::hypot(now.error, lowest.error);
   bool const restarted = s.facts.options.schedule.schedule == "restarts" && lowest.rate < now.rate / 2;
-  bool const rising = rise > (restarted ? kRiseAfterRestart : kRise) * lowest.loss && rise > kErrors * error;
+  bool const high = s.peak_rate > kHighRate * usual_rate(s.facts);
+  double const enough = (restarted ? kRiseAfterRestart : high ? kRise : 2 * kRise) * lowest.loss;
+  bool const rises = rise > enough && rise > kErrors * error;
   double const start = std::max(s.first_loss, s.uniform);
+  bool const was_rising = was(s, State::rate_too_high, "rising"), was_lost = was(s, State::rate_too_high, "diverged");
   std::string const risen =
       fmt::format("train loss +{} over its lowest {} ({})", loss_text(rise), loss_text(lowest.loss), lowest.last);
-  if (now.loss > 1.05 * start && s.blocks.back().loss > 1.05 * start) {
+  double const above = (was_lost ? 1 : kAboveStart) * start;
+  if (now.loss > above && (was_lost || s.blocks.back().loss > above)) {
     Finding f = too_high(
         s, "diverged", lowest.last,
         fmt::format("train loss {}, more than the {} it began with", loss_text(now.loss), loss_text(s.first_loss)));
@@ -74,15 +82,15 @@ std::optional<Finding> rate_too_high(Seen const& s) {
     f.flags = lower_rate(s, std::min(lowest.rate / 3, s.peak_rate / 10));
     return f;
   }
-  if (rising && rise > kDiverged * (start - lowest.loss)) {
+  if ((rises || was_lost) && rise > (was_lost ? kStillLost : kDiverged) * std::max(0.0, start - lowest.loss)) {
     Finding f = too_high(s, "diverged", lowest.last, risen);
     f.advice = "Most of what was learnt is lost: start again, or from an earlier checkpoint, with a lower rate.";
     f.flags = lower_rate(s, std::min(lowest.rate / 3, s.peak_rate / 10));
     return f;
   }
-  bool const high = s.peak_rate > kHighRate * usual_rate(s.facts);
   double const frequencies = frequency_loss(s);
-  if (high && now.loss >= kStuck * frequencies && s.step >= judged_from(s)) {
+  double const stuck_above = (was(s, State::rate_too_high, "stuck") ? kNoLonger : kStuck) * frequencies;
+  if (high && now.loss >= stuck_above && s.step >= judged_from(s)) {
     Finding f = too_high(s, "stuck", std::min(lowest.first, judged_from(s)),
                          fmt::format("train loss stays at {}, near the {} of the tokens' frequencies alone",
                                      loss_text(now.loss), loss_text(frequencies)));
@@ -90,7 +98,7 @@ std::optional<Finding> rate_too_high(Seen const& s) {
     f.flags = lower_rate(s, s.peak_rate / 10);
     return f;
   }
-  if (!rising || !(high || rise > 2 * kRise * lowest.loss)) return {};
+  if (!rises && !(was_rising && rise > kRiseLeft * enough)) return {};
   Finding f = too_high(s, "rising", lowest.last, risen);
   f.advice = "The loss should fall: lower the rate.";
   f.flags = lower_rate(s, std::min(lowest.rate, s.peak_rate) / 3);
@@ -106,13 +114,15 @@ constexpr double kCertainOfSgd = 4;    // the same: it stays at the loss of freq
 constexpr double kLowRate = 0.1;       // of the usual one: above, a loss that hardly falls has another cause
 constexpr double kHardlyFalls = 0.01;  // of the loss, from half of the steps so far on
 constexpr double kUsualShare = 0.15,
-                 kUsualLater = 0.25;  // of ln V: what healthy runs have removed at least by then, and
-constexpr int64_t kLater = 300;       // after so many steps
-constexpr double kToLeave = 0.03;     // more than that, once the rate has been called too low
-constexpr double kFalls = 3;          // standard errors of the slope: it does fall,
-constexpr double kLeastFall = 5e-4;   // by that much of the loss
-constexpr double kOrder = 0.97;       // of the loss of frequencies: below, something of the order of tokens is known
-constexpr double kRaise = 10;         // times the run's own rate, where none is usual
+                 kUsualLater = 0.25;   // of ln V: what healthy runs have removed at least by then, and
+constexpr int64_t kLater = 300;        // after so many steps
+constexpr double kToLeave = 0.03;      // more than the latter, once the rate has been called too low
+constexpr double kFalls = 3;           // standard errors of the slope: it does fall,
+constexpr double kLeastFall = 5e-4;    // by that much of the loss
+constexpr double kOrder = 0.97;        // of the loss of frequencies: below, something of the order of tokens is known,
+constexpr double kSurelyOrder = 0.95;  // as it must be by this much once nothing was learnt
+constexpr double kLate = 0.5;          // of a run: from there on, a run of SGD has to come to know order by its end
+constexpr double kRaise = 10;          // times the run's own rate, where none is usual
 
 double certain_from(Seen const& s) {
   double const judged = double(judged_from(s)), certain = kCertain * judged;
@@ -150,6 +160,11 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
     f.evidence.push_back(
         fmt::format("the first loss was {}: weights that begin as GPT-2's do give ln V", loss_text(s.first_loss)));
     f.advice = "Begin with fresh weights (without --from), or look for the tensor that is off with folio inspect.";
+  } else if (std::string const strong = strong_decay(s.facts.options); !strong.empty()) {
+    f.grade = "because of the decay";
+    f.evidence.push_back(strong);
+    f.advice = "Lower the decay: the weights go back to 0 before they have learnt anything.";
+    f.flags = fmt::format("--weight-decay {}", rate_text(kCoupledDecay));
   } else if (std::isnan(usual)) {
     f.grade = "because of the rate or of the data";
     f.evidence.push_back(rate);
@@ -172,14 +187,27 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
   return f;
 }
 
+Finding too_low(Seen const& s, double removed, double usual_by_now, double slope) {
+  Finding f{.state = State::rate_too_low, .since = 0};
+  f.evidence.push_back(fmt::format("{} of ln V = {} removed after {} steps; usual are {} by then",
+                                   share_text(std::max(0.0, removed)), loss_text(s.uniform), s.step,
+                                   share_text(usual_by_now)));
+  if (slope < 0) f.evidence.push_back(fmt::format("train loss still falls, by {:.2g} in 100 steps", -100 * slope));
+  f.evidence.push_back(fmt::format("the rate is {}; {}", rate_text(s.peak_rate), beside_usual(s.facts)));
+  f.advice = "Raise the rate.";
+  f.flags = "--lr " + rate_text(usual_rate(s.facts));
+  return f;
+}
+
 }  // namespace
 
 std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
   if (s.step < judged_from(s) || s.blocks.size() < 5) return {};
   double const now = s.blocks.back().loss, frequencies = frequency_loss(s);
   double const removed = (s.uniform - now) / s.uniform;
-  double const usual_by_now = usual_share(s) + (was(s, State::rate_too_low) ? kToLeave : 0);
-  bool const knows_order = now < kOrder * frequencies;
+  bool const was_low = was(s, State::rate_too_low), was_nothing = was(s, State::not_learning);
+  double const usual_by_now = was_low ? kUsualLater + kToLeave : usual_share(s);
+  bool const knows_order = now < (was_nothing ? kSurelyOrder : kOrder) * frequencies;
   double const usual = usual_rate(s.facts);
   if (knows_order && (std::isnan(usual) || removed >= usual_by_now)) return {};
   size_t const from = s.blocks.size() / 2;
@@ -190,23 +218,16 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
   Trend const trend = trend_of(points);
   double const span = points.back().first - points.front().first;
   bool const low_rate = s.peak_rate < kLowRate * usual;
-  bool const falls = low_rate || std::isnan(usual) ? falls_surely(trend, now, span) || evaluations_fall(s, now)
-                                                   : -trend.slope * span > kHardlyFalls * now;
-  if (!falls) {
-    if (double(s.step) < certain_from(s)) return {};
+  bool const in_time = double(s.step) < kLate * double(s.steps) || low_rate ||
+                       now + trend.slope * double(s.steps - s.step) < kOrder * frequencies;
+  bool const falls = low_rate || std::isnan(usual)
+                         ? in_time && (falls_surely(trend, now, span) || evaluations_fall(s, now))
+                         : -trend.slope * span > kHardlyFalls * now;
+  if (!was_low && !knows_order && (was_nothing || (!falls && double(s.step) >= certain_from(s))))
     return nothing_learnt(s, now, frequencies);
-  }
-  if (removed >= usual_by_now || s.first_loss > 1.1 * s.uniform) return {};
-  if (!low_rate) return {};
-  Finding f{.state = State::rate_too_low, .since = 0};
-  f.evidence.push_back(fmt::format("{} of ln V = {} removed after {} steps; usual are {} by then",
-                                   share_text(std::max(0.0, removed)), loss_text(s.uniform), s.step,
-                                   share_text(usual_by_now)));
-  f.evidence.push_back(fmt::format("train loss still falls, by {:.2g} in 100 steps", -100 * trend.slope));
-  f.evidence.push_back(fmt::format("the rate is {}; {}", rate_text(s.peak_rate), beside_usual(s.facts)));
-  f.advice = "Raise the rate.";
-  f.flags = "--lr " + rate_text(usual);
-  return f;
+  bool const too_little = removed < usual_by_now && s.first_loss <= 1.1 * s.uniform;
+  if (!low_rate || !too_little || (!falls && !was_low)) return {};
+  return too_low(s, removed, usual_by_now, trend.slope);
 }
 
 // ---- no way on ----
@@ -218,7 +239,7 @@ constexpr double kStretch = 0.15;    // of a run that a plateau is seen over
 constexpr int64_t kFlatPoints = 4;   // that its line goes through at least
 constexpr double kFlat = 0.004;      // of the loss: flat is a fall of no more than that, or a rise of twice as much
 constexpr double kSureFlat = 0.012;  // nor is the fall more than that when it is two standard errors steeper
-constexpr double kLeave = 3;         // times kFlat that it falls by to be called flat no longer
+constexpr double kLeave = 3;         // times as much, and surely, to be called flat no longer
 constexpr int64_t kLarger = 4;       // times as wide: sixteen times the matrices
 constexpr double kHighStill = 0.5;   // of the peak rate: a rate that falls away ends every run flat
 
@@ -250,8 +271,9 @@ std::optional<Finding> plateau(Seen const& s) {
   double const change = trend.slope * double(stretch) / loss, error = trend.error * double(stretch) / loss;
   if (rates == 0 || rate / rates < kHighStill * s.peak_rate || loss < 0.1 * s.uniform) return {};
   bool const stays = was(s, State::plateau);
-  if (change < -(stays ? kLeave : 1) * kFlat || change > 2 * kFlat) return {};
-  if (!stays && change - 2 * error < -kSureFlat) return {};
+  if (stays ? change + 2 * error < -kLeave * kFlat || change - 2 * error > 2 * kLeave * kFlat
+            : change < -kFlat || change > 2 * kFlat || change - 2 * error < -kSureFlat)
+    return {};
   Finding f{.state = State::plateau, .since = stays ? s.history.findings.back().since : from};
   f.evidence.push_back(fmt::format("train loss {} at {}, changed by {} in the last {} steps", loss_text(loss), s.step,
                                    share_text(std::abs(change)), stretch));

@@ -28,8 +28,10 @@ struct Seen {
   double epochs = 0;      // how often each token was seen; NaN where not known
   std::vector<Block> blocks = {};
 };
-/// Was this the state that was logged last? It takes more to leave a state than not to enter it.
+/// Was this the state that was logged last? It takes more to leave a state than not to enter it, so each rule has a
+/// second threshold for one that stands.
 bool was(Seen const&, State);
+bool was(Seen const&, State, std::string const& grade);
 Seen look_at(History const&, Facts const&);
 
 /// Blocks [begin, end) as one.

@@ -9,6 +9,8 @@
 #include <functional>
 #include <random>
 
+#include "train/live_diagnosis.h"
+
 namespace folio::train {
 namespace {
 
@@ -175,6 +177,7 @@ TEST(Diagnosis, AFlatRunThatBeganWithAModelIsGivenNoOtherShape) {
 Drawn by_sgd(double rate, Curve const& train, int64_t until) {
   Drawn run = drawn(train, {}, until);
   run.facts.options.optimizer = "sgd";
+  run.facts.options.weight_decay = kCoupledDecay;
   run.facts.options.schedule.lr = rate;
   for (StepReport& s : run.history.steps) s.rate = rate;
   return run;
@@ -211,6 +214,109 @@ TEST(Diagnosis, AdviceForSgdStartsFromTheRunsOwnRate) {
   EXPECT_EQ(main_of(flat).flags, "--layers 6 --embd 1536 --lr 0.3 --schedule cosine");
   flat.facts.from_model = true;
   EXPECT_EQ(main_of(flat).flags, "--lr 1.5 --schedule cosine");
+}
+
+TEST(Diagnosis, ADecayThatTakesTheWeightsOfSgdIsWhyNothingIsLearnt) {
+  Drawn run = by_sgd(
+      0.1, [](double x) { return std::max(3.29, 4.17 - x / 60); }, 450);
+  EXPECT_EQ(main_of(run).grade, "because of the rate or of the data");
+  run.facts.options.weight_decay = 0.1;
+  Finding const found = main_of(run);
+  EXPECT_EQ(found.grade, "because of the decay");
+  EXPECT_EQ(found.evidence.at(1),
+            "--weight-decay 0.1 with --optimizer sgd takes half of a weight every 6.9 steps at a rate of 0.1");
+  EXPECT_EQ(found.flags, "--weight-decay 1e-4");
+}
+
+TEST(Diagnosis, ARunOfSgdThatKnowsNoOrderAtItsEndIsNotHealthy) {
+  auto const crawls = [](double x) { return 3.6 - 0.0003 * x; };
+  expect_state(by_sgd(0.01, crawls, 450), State::healthy);  // slow to begin
+  expect_state(by_sgd(0.01, crawls, kSteps), State::not_learning);
+}
+
+// What is said while a run goes on, as its loop asks.
+std::vector<std::string> said_during(Drawn const& run) {
+  LiveDiagnosis live(run.facts);
+  History begin;
+  begin.data = run.history.data;
+  live.set_history(begin);
+  std::vector<std::string> said;
+  for (StepReport const& s : run.history.steps) {
+    live.add(s);
+    for (Statistics const& one : run.history.statistics)
+      if (one.step == s.step) live.add(one);
+    for (EvalReport const& e : run.history.evals)
+      if (e.step == s.step) live.add(e);
+    if (auto const found = s.step % 10 == 0 ? live.changed() : std::nullopt) said.push_back(title_of(*found));
+  }
+  return said;
+}
+
+TEST(Diagnosis, ARunAtAThresholdDoesNotGoToAndFro) {
+  struct Row {
+    char const* said;
+    double rate;
+    Curve train, val = {};
+  };
+  auto const waves = [](double around, double height) {
+    return [=](double x) { return x < 20 ? 4.17 : around * (1 + height * std::sin(x / 25)); };
+  };
+  double const slight = 1.018;  // of val over its best
+  for (Row const& row :
+       {Row{"rate too high, stuck", 0.1, waves(0.9 * 3.3, 0.02)},
+        Row{"rate too high, rising", 0.1,
+            [](double x) { return x < 300 ? usual(x) : usual(300) * (1.06 + 0.02 * std::sin(x / 40)); }},
+        Row{"not learning, because of the data", 1e-3,
+            [](double x) { return 3.3 * (0.975 + 0.008 * std::sin(x / 25)); }},
+        Row{"rate too low", 1e-5,
+            [](double x) { return 4.17 - 0.65 * std::pow(x / 100, 0.35) * (1 + 0.03 * std::sin(x / 20)); }},
+        Row{"overfitting, slight", 1e-3, usual,
+            [=](double x) { return x <= 300 ? usual(x) : usual(300) * (slight + 0.007 * std::sin(x / 40)); }}}) {
+    Drawn run = drawn(row.train, row.val);
+    for (StepReport& s : run.history.steps) s.rate = row.rate;
+    auto const said = said_during(run);
+    ASSERT_FALSE(said.empty()) << row.said;
+    EXPECT_EQ(said[0], row.said);
+    EXPECT_LE(said.size(), 2u) << row.said << ": " << fmt::format("{}", fmt::join(said, "; "));
+  }
+}
+
+TEST(Diagnosis, ALayerAtAThresholdDoesNotGoToAndFro) {
+  Drawn run = drawn(usual);
+  for (int64_t step = 50; step <= kSteps; step += 50) {
+    Statistics s{.step = step, .period = 50};
+    s.quiet = {0.0, step % 100 == 0 ? 0.45 : 0.55};
+    for (int layer = 0; layer < 2; ++layer)
+      s.tensors.push_back({fmt::format("h.{}.mlp.c_fc.weight", layer), {0, 0.02, 1, 1, 1e-3}});
+    run.history.statistics.push_back(s);
+  }
+  EXPECT_EQ(said_during(run), std::vector<std::string>{"quiet layer"});
+  for (Statistics& s : run.history.statistics) {
+    s.quiet = {0, 0};
+    s.tensors[0].second.gradient = s.step % 100 == 0 ? 80 : 120;
+  }
+  EXPECT_EQ(said_during(run), std::vector<std::string>{"exploding gradient"});
+}
+
+TEST(Diagnosis, NothingLearntStandsUntilOrderIsKnown) {
+  Drawn run = drawn([](double x) { return x < 400 ? 3.3 : std::max(2.0, 3.3 - (x - 400) / 1000); });
+  for (StepReport& s : run.history.steps) s.rate = 1e-3;
+  auto const said = said_during(run);
+  ASSERT_EQ(said.size(), 2u);
+  EXPECT_EQ(said[0], "not learning, because of the data");
+  EXPECT_EQ(said[1], "healthy");
+}
+
+TEST(Diagnosis, AGradientThatVanishesIsWhyNothingIsLearnt) {
+  Drawn run = drawn([](double) { return 4.17; });
+  for (StepReport& s : run.history.steps) s.rate = 1e-6;
+  for (int64_t step = 50; step <= kSteps; step += 50) {
+    run.history.statistics.push_back({.step = step, .period = 50});
+    for (int layer = 0; layer < 2; ++layer)
+      run.history.statistics.back().tensors.push_back(
+          {fmt::format("h.{}.mlp.c_fc.weight", layer), {0, 0.02, 1, layer == 0 ? 1e-6 : 1, 1e-3}});
+  }
+  EXPECT_EQ(said_during(run), std::vector<std::string>{"vanishing gradient"});
 }
 
 TEST(Diagnosis, ATextThatRepeatsItselfIsSaidAtOnce) {
