@@ -113,6 +113,13 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   if (!opened.resumes && !opened.from.empty()) from.emplace(opened.from);
   // Positions that the model lacks begin as a new model's.
   options.initialise = !opened.resumes && (!from || from->config().context < config.context);
+  std::vector<MemoryRole> roles = train::run_roles(*backend, c.run, options);
+  if (c.run.sample_every > 0) roles.push_back(TrainSampler::plan(*backend, config, options.dtype));
+  train::MemoryPlan const memory = train::memory_plan(*backend, roles, memory_before);
+  say(opening_lines(config, c.run, c.backend.description(),
+                    data::Batcher(data.split("train"), batcher_options(c.run, config.context)).tokens_in_epoch(),
+                    memory));
+  warn_of_decay(c.run);
   train::Trainer trainer(*backend, options);
   auto const made = what_bits_depend_on(c.backend);
   std::optional<TrainSampler> sampler;
@@ -128,11 +135,6 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   if (sampler) parts.write = [&] { return sampler->write(); };
   train::Loop loop(parts);
   TrainScreen screen(c.run.steps);
-  std::vector<train::MemoryRole> besides = loop.memory();
-  if (sampler) besides.push_back(sampler->memory());
-  train::MemoryPlan const memory = train::memory_plan(*backend, trainer, besides, memory_before);
-  say(opening_lines(config, c.run, c.backend.description(), loop.tokens_in_epoch(), memory));
-  warn_of_decay(c.run);
   if (opened.resumes) {
     loop.resume(train::load_newest(opened.directory, *backend, trainer));
     screen.begin_at(loop.state());

@@ -6,6 +6,8 @@
 namespace folio::cli {
 namespace {
 
+constexpr generate::EngineOptions kOneText{.sequences = 1, .rows = 64};
+
 model::Weights without_gradients(model::Weights w) {
   for_each(w, [](std::string const&, Weight& weight, model::Spec const&) { weight.grad = {}; });
   w.head.grad = {};
@@ -28,16 +30,15 @@ TrainSampler::TrainSampler(Backend& backend, model::Weights const& of_trainer, t
   options_.sampling.seed = o.seed;
   options_.max_new_tokens = o.sample_tokens;
   engine_ = std::make_unique<generate::Engine>(backend, weights_, token_bytes(tokenizer, weights_.config.vocab),
-                                               int32_t(tokenizer.end_of_text().value_or(-1)),
-                                               generate::EngineOptions{.sequences = 1, .rows = 64});
+                                               int32_t(tokenizer.end_of_text().value_or(-1)), kOneText);
 }
 
 train::Written TrainSampler::write() { return {prompt_, engine_->generate({ids_}, options_).front().text}; }
 
-train::MemoryRole TrainSampler::memory() {
-  train::MemoryRole role{"samples", 0};
-  for (Arena const* a : engine_->arenas()) role.bytes += a->bytes();
-  return role;
+MemoryRole TrainSampler::plan(Backend& backend, model::Config const& config, DType dtype) {
+  MemoryRole all{"samples"};
+  for (MemoryRole const& role : generate::Engine::plan(backend, config, dtype, kOneText)) all.bytes += role.bytes;
+  return all;
 }
 
 }  // namespace folio::cli

@@ -16,7 +16,8 @@ class TrainSampler {
   TrainSampler(Backend&, model::Weights const& of_trainer, text::Tokenizer const& tokenizer, train::RunOptions const&);
 
   train::Written write();  // with the weights of now
-  train::MemoryRole memory();
+  /// What such a sampler takes of the backend, without taking it.
+  static MemoryRole plan(Backend&, model::Config const&, DType);
 
  private:
   std::string prompt_;

@@ -64,7 +64,7 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, st
   out += line("data", fmt::format("{} tokens an epoch; {} steps are {:.2f} epochs, {} tokens", grouped(tokens_in_epoch),
                                   grouped(o.steps), all / double(tokens_in_epoch), format_count(all)));
   std::string roles;
-  for (train::MemoryRole const& role : memory.roles)
+  for (MemoryRole const& role : memory.roles)
     roles += fmt::format("{} {} {}", roles.empty() ? ":" : ",", role.name, format_bytes(double(role.bytes)));
   std::string const process = fmt::format("{} {}", memory.process.name, format_bytes(double(memory.process.bytes)));
   if (memory.device.total == 0) {
@@ -72,7 +72,8 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, st
   } else {
     out += line("memory",
                 fmt::format("on the GPU {}{}; {} of its {} stay free", format_bytes(double(memory.of_roles())), roles,
-                            format_bytes(double(memory.device.free)), format_bytes(double(memory.device.total))));
+                            format_bytes(std::max(0.0, double(memory.device.free) - double(memory.of_roles()))),
+                            format_bytes(double(memory.device.total))));
     out += line("", "in the process " + process);
   }
   out.pop_back();  // say() ends the line

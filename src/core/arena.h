@@ -13,6 +13,11 @@
 
 namespace folio {
 
+struct MemoryRole {  // what is, or will be, held for one purpose
+  std::string name;
+  size_t bytes = 0;
+};
+
 class FOLIO_API Memory {  // where bytes come from; a Backend is one (core includes nothing above it)
  public:
   virtual ~Memory() = default;
@@ -40,6 +45,7 @@ class FOLIO_API Arena {
 
   std::string const& role() const { return role_; }
   size_t bytes() const { return bytes_; }
+  MemoryRole planned() const { return {role_, bytes_}; }         // known as soon as it was laid out
   std::deque<Entry> const& entries() const { return entries_; }  // the plan, by name
 
  private:

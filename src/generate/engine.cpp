@@ -25,9 +25,8 @@ struct Engine::Memory {
   Tensor logits;   // (S, V) f32
   Tensor scratch;  // (scratch_bytes) u8
 
-  void lay_out(Backend const& backend, model::Weights const& weights, EngineOptions const& o) {
-    model::Config const& c = weights.config;
-    DType const dtype = weights.dtype;
+  std::vector<Arena*> arenas() { return {&activations, &cache_memory, &scratch_memory}; }
+  void lay_out(Backend const& backend, model::Config const& c, DType dtype, EngineOptions const& o) {
     int64_t const S = o.sequences, N = std::max(o.rows, S), blocks_each = (c.context + kBlock - 1) / kBlock;
     acts = lay_out_inference_acts(activations, c, dtype, N);
     rows = activations.take("rows", DType::i32, {S});
@@ -227,15 +226,22 @@ Engine::Engine(Backend& backend, model::Weights const& weights, std::vector<std:
   check(options.sequences >= 1 && options.rows >= 1, Fault::value,
         "an engine for {} sequences and {} rows: give at least one of each", options.sequences, options.rows);
   token_bytes_.resize(size_t(weights.config.vocab));  // a padded vocabulary: ids that no tokenizer has are no text
-  memory_->lay_out(backend, weights, options_);
+  auto const lay_out = [&] { memory_->lay_out(backend, weights.config, weights.dtype, options_); };
+  lay_out();
   for (Arena* a : arenas()) a->allocate(backend);
-  memory_->lay_out(backend, weights, options_);
+  lay_out();
 }
 Engine::~Engine() = default;
 
-std::vector<Arena*> Engine::arenas() {
-  return {&memory_->activations, &memory_->cache_memory, &memory_->scratch_memory};
+std::vector<MemoryRole> Engine::plan(Backend& backend, model::Config const& c, DType dtype, EngineOptions const& o) {
+  Memory memory;
+  memory.lay_out(backend, c, dtype, o);
+  std::vector<MemoryRole> roles;
+  for (Arena const* a : memory.arenas()) roles.push_back(a->planned());
+  return roles;
 }
+
+std::vector<Arena*> Engine::arenas() { return memory_->arenas(); }
 
 std::vector<Generated> Engine::generate(std::vector<std::vector<int32_t>> const& prompts,
                                         GenerateOptions const& options, Listener const& listener) {

@@ -45,6 +45,9 @@ class FOLIO_API Engine {
   Engine(Backend&, model::Weights const&, std::vector<std::string_view> token_bytes, int32_t eos, EngineOptions const&);
   ~Engine();
 
+  /// What such an engine takes, by role: its own layout, without the memory.
+  static std::vector<MemoryRole> plan(Backend&, model::Config const&, DType, EngineOptions const&);
+
   /// In the order of the prompts, then of their samples. A prompt of no tokens, or with an id ≥ V, is refused
   /// (Fault::content), and so are options out of their range (Fault::value; see validate).
   std::vector<Generated> generate(std::vector<std::vector<int32_t>> const& prompts, GenerateOptions const&,

@@ -18,11 +18,19 @@ double EvalResult::bits_per_byte(int64_t bytes) const {
   return loss_sum / std::numbers::ln2 / static_cast<double>(bytes);
 }
 
-Evaluator::Evaluator(Backend& backend, Config const& c, int64_t B, int64_t T, DType dtype)
+Evaluator::Evaluator(OnlyPlanned, Backend& backend, Config const& c, int64_t B, int64_t T, DType dtype)
     : backend_(backend), most_(B) {
   check(B >= 1 && 1 <= T && T <= c.context, "an evaluation of {} sequences of {} tokens with a context of {}", B, T,
         c.context);
   lay_out(c, B, T, dtype);
+}
+
+MemoryRole Evaluator::plan(Backend& backend, Config const& c, int64_t B, int64_t T, DType dtype) {
+  return Evaluator(OnlyPlanned(), backend, c, B, T, dtype).arena_.planned();
+}
+
+Evaluator::Evaluator(Backend& backend, Config const& c, int64_t B, int64_t T, DType dtype)
+    : Evaluator(OnlyPlanned(), backend, c, B, T, dtype) {
   arena_.allocate(backend);
   lay_out(c, B, T, dtype);
   std::vector<int32_t> positions(static_cast<size_t>(B * T));

@@ -31,6 +31,9 @@ class FOLIO_API Evaluator {
   /// Plans and takes its memory: batches of at most B sequences of T tokens, computed in `dtype`.
   Evaluator(Backend&, Config const&, int64_t B, int64_t T, DType);
 
+  /// What such an evaluator takes: its own layout, without the memory.
+  static MemoryRole plan(Backend&, Config const&, int64_t B, int64_t T, DType);
+
   /// Calls `next` until it returns false. The weights' config is that of the constructor, but for dropout. Throws
   /// Fault::content for an id outside the vocabulary. Afterwards another user of the backend lends its own scratch
   /// again.
@@ -38,9 +41,10 @@ class FOLIO_API Evaluator {
 
   int64_t batch() const { return most_; }
   int64_t context() const { return tokens_.shape[1]; }
-  size_t bytes() const { return arena_.bytes(); }
 
  private:
+  struct OnlyPlanned {};
+  [[gnu::visibility("hidden")]] Evaluator(OnlyPlanned, Backend&, Config const&, int64_t B, int64_t T, DType);
   [[gnu::visibility("hidden")]] void lay_out(Config const&, int64_t B, int64_t T, DType);
   [[gnu::visibility("hidden")]] void add(Weights const&, EvalBatch const&, EvalResult&);
 

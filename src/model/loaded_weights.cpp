@@ -10,4 +10,10 @@ LoadedWeights::LoadedWeights(Backend& backend, ModelDirectory const& directory, 
   directory.load(backend, weights_);
 }
 
+std::vector<MemoryRole> LoadedWeights::plan(Backend const& backend, Config const& c, DType dtype) {
+  WeightArenas arenas;
+  lay_out_weights(arenas, backend, c, dtype, false);
+  return {arenas.masters.planned(), arenas.compute.planned()};
+}
+
 }  // namespace folio::model

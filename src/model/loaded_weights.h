@@ -13,6 +13,9 @@ class FOLIO_API LoadedWeights {
   LoadedWeights(Backend&, ModelDirectory const&, DType dtype = DType::f32);
   LoadedWeights(LoadedWeights const&) = delete;
 
+  /// What such weights take, by role: their own layout, without the memory.
+  static std::vector<MemoryRole> plan(Backend const&, Config const&, DType);
+
   Weights const& weights() const { return weights_; }
 
  private:

@@ -185,13 +185,6 @@ void Loop::sample(Watcher& watcher) {
   watcher.sampled(sample);
 }
 
-std::vector<MemoryRole> Loop::memory() const {
-  std::vector<MemoryRole> roles = saver_.memory();
-  roles.push_back({"evaluation", evaluator_.bytes()});
-  roles.push_back({"statistics", statistics_ ? statistics_->bytes() : 0});
-  return roles;
-}
-
 bool Loop::evaluate(Watcher& watcher) {
   EvalReport report{.step = state_.step, .val_bits_per_byte = NAN};
   report.train = loss_of("train", nullptr);

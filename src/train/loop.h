@@ -9,7 +9,6 @@
 #include "model/evaluate.h"
 #include "train/checkpoint.h"
 #include "train/live_diagnosis.h"
-#include "train/memory.h"
 #include "train/metrics.h"
 #include "train/options.h"
 #include "train/saver.h"
@@ -62,8 +61,6 @@ class Loop {
   Outcome run(Watcher&, std::function<char const*(int64_t)> const& stop);
 
   RunState const& state() const { return state_; }
-  std::vector<MemoryRole> memory() const;  // held beside the trainer's
-  int64_t tokens_in_epoch() const { return batcher_.tokens_in_epoch(); }
   /// Adds a line to the log: a changed option, a resume. `type` is stop, resume or change.
   void note(std::string const& type, Json fields);
 

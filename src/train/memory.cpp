@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "model/evaluate.h"
 #include "train/metrics.h"
+#include "train/statistics.h"
 
 namespace folio::train {
 namespace {
@@ -22,26 +24,33 @@ size_t MemoryPlan::of_roles() const {
 }
 size_t MemoryPlan::total() const { return process.bytes + (device.total ? 0 : of_roles()); }
 
+size_t MemoryPlan::asks() const { return device.total ? of_roles() : total() - held; }
+
 size_t memory_before() {
   ::malloc_trim(0);
   return size_t(resident_memory());
 }
 
-MemoryPlan memory_plan(Backend const& backend, Trainer& trainer, std::vector<MemoryRole> const& more, size_t before) {
+std::vector<MemoryRole> run_roles(Backend& backend, RunOptions const& run, TrainerOptions const& o) {
+  std::vector<MemoryRole> roles = Trainer::plan(backend, o);
+  roles.push_back(model::Evaluator::plan(backend, o.config, o.batch, o.length, o.dtype));
+  if (run.stats_every > 0) roles.push_back(StatisticsTaker::plan(o.config, o.dtype));
+  return roles;
+}
+
+MemoryPlan memory_plan(Backend const& backend, std::vector<MemoryRole> const& roles, size_t before) {
   MemoryPlan plan;
-  auto const add = [&](std::string const& name, size_t bytes) {
-    if (bytes == 0) return;
+  for (auto const& [role, bytes] : roles) {
+    bool const moments = role == "first moments" || role == "second moments";
+    std::string const name = moments ? "optimizer state" : role;
+    if (bytes == 0) continue;
     if (!plan.roles.empty() && plan.roles.back().name == name) plan.roles.back().bytes += bytes;
     else plan.roles.push_back({name, bytes});
-  };
-  for (Arena const* a : trainer.arenas()) {
-    bool const moments = a->role() == "first moments" || a->role() == "second moments";
-    add(moments ? "optimizer state" : a->role(), a->bytes());
   }
-  for (MemoryRole const& role : more) add(role.name, role.bytes);
   plan.device = backend.device_memory();
-  // On a device nothing planned is resident, and what its driver holds of the process was not there before.
+  // What a device's driver holds of the process was not there before; nothing planned is.
   size_t const there = plan.device.total ? memory_before() : before;
+  plan.held = there;
   plan.process = {"program and libraries", there + besides(plan.of_roles())};
   return plan;
 }

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "train/checkpoint.h"
-#include "train/memory.h"
 #include "train/metrics.h"
 
 namespace folio::train {
@@ -32,7 +31,6 @@ class Saver {
   /// Of the saves that have ended since the last call.
   std::vector<SaveReport> reports();
 
-  std::vector<MemoryRole> memory() const { return {}; }  // held beside the trainer's
 
  private:
   void write();

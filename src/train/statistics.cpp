@@ -52,31 +52,39 @@ StatisticsTaker::StatisticsTaker(Backend& backend, Trainer& trainer) : backend_(
     for (char const* name : {"attn", "gelu", "mlp", "residual"})
       activations_.push_back(fmt::format("h.{}.{}", l, name));
   activations_.emplace_back("ln_f");
-  lay_out();
+  TrainerOptions const& o = trainer.options();
+  lay_out(arena_, o.config, o.dtype);
   arena_.allocate(backend);
-  lay_out();
-  backend.zero(largest_);
+  at_ = lay_out(arena_, o.config, o.dtype);
+  backend.zero(at_.largest);
   trainer.watch(this);
 }
 
 StatisticsTaker::~StatisticsTaker() { trainer_.watch(nullptr); }
 
-void StatisticsTaker::lay_out() {
-  model::Config const& c = trainer_.options().config;
-  DType const d = wide(trainer_.options().dtype);
-  int64_t most = 0;
-  for_each(trainer_.weights(),
-           [&](std::string const&, Weight const& w, model::Spec const&) { most = std::max(most, w.shape.size()); });
-  summaries_ = arena_.take("summaries", DType::f64, {int64_t(3 * names_.size() + activations_.size()), 4});
-  largest_ = arena_.take("largest of each unit", d, {c.layers, 4 * c.channels});
-  before_ = arena_.take("weight before its update", d, {most});
+StatisticsTaker::Views StatisticsTaker::lay_out(Arena& arena, model::Config const& c, DType dtype) {
+  int64_t tensors = 0, most = 0;
+  model::Weights shapes{.config = c, .wte = {}, .wpe = {}, .blocks = {}, .ln_f = {}, .head = {}};
+  shapes.blocks.resize(size_t(c.layers));
+  for_each(shapes, [&](std::string const&, Weight const&, model::Spec const& spec) {
+    ++tensors, most = std::max(most, spec.shape.size());
+  });
+  return {arena.take("summaries", DType::f64, {3 * tensors + 2 + kOfBlock * c.layers, 4}),
+          arena.take("largest of each unit", wide(dtype), {c.layers, 4 * c.channels}),
+          arena.take("weight before its update", wide(dtype), {most})};
+}
+
+MemoryRole StatisticsTaker::plan(model::Config const& c, DType dtype) {
+  Arena arena("statistics");
+  lay_out(arena, c, dtype);
+  return arena.planned();
 }
 
 void StatisticsTaker::ask() {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   std::vector<double> start;
-  for (int64_t i = 0; i < summaries_.shape[0]; ++i) start.insert(start.end(), {0, 0, kInfinity, -kInfinity});
-  backend_.upload(summaries_, start.data());
+  for (int64_t i = 0; i < at_.summaries.shape[0]; ++i) start.insert(start.end(), {0, 0, kInfinity, -kInfinity});
+  backend_.upload(at_.summaries, start.data());
   asked_ = true;
 }
 
@@ -85,7 +93,7 @@ void StatisticsTaker::done(Event const& e) {
   std::string_view const op = e.op;
   Tensor const& y = *e.outputs.begin();
   auto const of_block = [&](int64_t which) { return of_activation(size_t(1 + kOfBlock * e.layer + which)); };
-  if (op == "linear_gelu") backend_.largest_columns(largest_[e.layer], y);
+  if (op == "linear_gelu") backend_.largest_columns(at_.largest[e.layer], y);
   if (!asked_) return;
   if (op == "embed") return backend_.summarize(of_activation(0), y);
   if (op == "layer_norm" && e.layer < 0) return backend_.summarize(of_activation(activations_.size() - 1), y);
@@ -104,12 +112,12 @@ void StatisticsTaker::done(Event const& e) {
 void StatisticsTaker::before_update(size_t number, Weight const& w) {
   if (!asked_) return;
   backend_.summarize(of_tensor(number, gradients), w.grad);
-  backend_.copy(before_.reshaped(w.shape), w.master);
+  backend_.copy(at_.before.reshaped(w.shape), w.master);
 }
 
 void StatisticsTaker::after_update(size_t number, Weight const& w) {
   if (!asked_) return;
-  backend_.summarize(of_tensor(number, updates), w.master, before_.reshaped(w.shape));
+  backend_.summarize(of_tensor(number, updates), w.master, at_.before.reshaped(w.shape));
   backend_.summarize(of_tensor(number, weights), w.master);
 }
 
@@ -133,7 +141,7 @@ void StatisticsTaker::count_tensors(Statistics& s, std::vector<double> const& su
 Statistics StatisticsTaker::take(int64_t step, double loss_scale) {
   check(asked_, "statistics of a step that was not asked for");
   Statistics s{.step = step, .period = step - since_};
-  std::vector<double> const summaries = in_f64(backend_, summaries_), largest = in_f64(backend_, largest_);
+  std::vector<double> const summaries = in_f64(backend_, at_.summaries), largest = in_f64(backend_, at_.largest);
   count_tensors(s, summaries, loss_scale);
   TrainerOptions const& o = trainer_.options();
   double const rows = double(o.accumulate * o.batch * o.length) * double(o.config.channels);
@@ -144,8 +152,8 @@ Statistics StatisticsTaker::take(int64_t step, double loss_scale) {
     s.activations.emplace_back(activations_[i],
                                ActivationNumbers{sums.mean(), sums.deviation(), summary[2], summary[3]});
   }
-  auto const units = size_t(largest_.shape[1]);
-  for (size_t l = 0; l < size_t(largest_.shape[0]); ++l) {
+  auto const units = size_t(at_.largest.shape[1]);
+  for (size_t l = 0; l < size_t(at_.largest.shape[0]); ++l) {
     auto const first = largest.begin() + ptrdiff_t(l * units);
     s.quiet.push_back(double(std::count_if(first, first + ptrdiff_t(units), [](double v) { return v < kQuiet; })) /
                       double(units));
@@ -157,13 +165,13 @@ Statistics StatisticsTaker::take(int64_t step, double loss_scale) {
 
 void StatisticsTaker::begin_at(int64_t step) {
   since_ = step;
-  backend_.zero(largest_);
+  backend_.zero(at_.largest);
 }
 
 ActiveUnits StatisticsTaker::active() const {
   ActiveUnits a{.since = since_, .layers = {}};
-  std::vector<double> const largest = in_f64(backend_, largest_);
-  auto const units = size_t(largest_.shape[1]);
+  std::vector<double> const largest = in_f64(backend_, at_.largest);
+  auto const units = size_t(at_.largest.shape[1]);
   for (size_t first = 0; first < largest.size(); first += units) {
     std::string& digits = a.layers.emplace_back();
     for (size_t u = first; u < first + units; u += 4) {
@@ -176,7 +184,7 @@ ActiveUnits StatisticsTaker::active() const {
 }
 
 void StatisticsTaker::restore(ActiveUnits const& a, std::string const& name) {
-  int64_t const L = largest_.shape[0], units = largest_.shape[1];
+  int64_t const L = at_.largest.shape[0], units = at_.largest.shape[1];
   check(int64_t(a.layers.size()) == L, Fault::content, "{}: active units of {} layers in a model of {}", name,
         a.layers.size(), L);
   std::vector<double> values;
@@ -188,8 +196,8 @@ void StatisticsTaker::restore(ActiveUnits const& a, std::string const& name) {
       for (int bit = 8, four = c <= '9' ? c - '0' : c - 'a' + 10; bit > 0; bit /= 2)
         values.push_back(four & bit ? 1 : 0);
   }
-  if (largest_.dtype == DType::f64) backend_.upload(largest_, values.data());
-  else backend_.upload(largest_, std::vector<float>(values.begin(), values.end()).data());
+  if (at_.largest.dtype == DType::f64) backend_.upload(at_.largest, values.data());
+  else backend_.upload(at_.largest, std::vector<float>(values.begin(), values.end()).data());
   since_ = a.since;
 }
 

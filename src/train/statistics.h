@@ -23,6 +23,9 @@ class StatisticsTaker final : public StepWatch {
   StatisticsTaker(Backend&, Trainer&);
   ~StatisticsTaker() override;
 
+  /// What it takes for such a model computed in that type: its own layout, without the memory.
+  static MemoryRole plan(model::Config const&, DType);
+
   /// The step that follows is taken in full.
   void ask();
   /// After such a step: what it was like, and the period begins anew. `loss_scale`: what its gradients were multiplied
@@ -35,8 +38,6 @@ class StatisticsTaker final : public StepWatch {
   /// The period begins after this step.
   void begin_at(int64_t step);
 
-  size_t bytes() const { return arena_.bytes(); }
-
   bool same_ops() const override { return !asked_; }
   void done(Event const&) override;
   void before_update(size_t number, Weight const&) override;
@@ -44,17 +45,20 @@ class StatisticsTaker final : public StepWatch {
 
  private:
   enum Part { weights, updates, gradients };
-  void lay_out();
-  Tensor of_tensor(size_t number, Part part) const { return summaries_[int64_t(3 * number) + part]; }
-  Tensor of_activation(size_t number) const { return summaries_[int64_t(3 * names_.size() + number)]; }
+  struct Views {
+    Tensor summaries;  // (3 · tensors + activations, 4) f64: see Backend::summarize
+    Tensor largest;    // (L, 4C) wide: of each unit of GELU in the period
+    Tensor before;     // (elements of the largest tensor) wide: a weight before its update
+  };
+  static Views lay_out(Arena&, model::Config const&, DType);
+  Tensor of_tensor(size_t number, Part part) const { return at_.summaries[int64_t(3 * number) + part]; }
+  Tensor of_activation(size_t number) const { return at_.summaries[int64_t(3 * names_.size() + number)]; }
   void count_tensors(Statistics&, std::vector<double> const& summaries, double loss_scale) const;
 
   Backend& backend_;
   Trainer& trainer_;
   Arena arena_{"statistics"};
-  Tensor summaries_;                      // (3 · tensors + activations, 4) f64: see Backend::summarize
-  Tensor largest_;                        // (L, 4C) wide: of each unit of GELU in the period
-  Tensor before_;                         // (elements of the largest tensor) wide: a weight before its update
+  Views at_;
   std::vector<std::string> names_;        // of the tensors
   std::vector<std::string> activations_;  // their names
   bool asked_ = false;

@@ -57,7 +57,8 @@ class Watching {  // one who looks at the ops of a scope, beside who does alread
 
 }  // namespace
 
-Trainer::Trainer(Backend& backend, TrainerOptions const& options, std::unique_ptr<Communicator> communicator)
+Trainer::Trainer(OnlyPlanned, Backend& backend, TrainerOptions const& options,
+                 std::unique_ptr<Communicator> communicator)
     : backend_(backend),
       options_(options),
       communicator_(communicator ? std::move(communicator) : std::make_unique<Single>(backend)) {
@@ -65,6 +66,10 @@ Trainer::Trainer(Backend& backend, TrainerOptions const& options, std::unique_pt
   if (options.dtype != DType::f16) options_.loss_scale = 1, options_.decide.scale_every = 0;
   rules_ = tensor_rules(options.config, options.optimizer, options.decay, options.groups);
   lay_out();
+}
+
+Trainer::Trainer(Backend& backend, TrainerOptions const& options, std::unique_ptr<Communicator> communicator)
+    : Trainer(OnlyPlanned(), backend, options, std::move(communicator)) {
   for (Arena* a : arenas()) a->allocate(backend);
   lay_out();
   for (Arena* a : {&parameters_.masters, &parameters_.gradients, &m_, &v_}) backend.zero(a->flat(wide(options.dtype)));
@@ -75,6 +80,13 @@ Trainer::Trainer(Backend& backend, TrainerOptions const& options, std::unique_pt
   std::vector<int32_t> positions(positions_.size());
   for (size_t i = 0; i < positions.size(); ++i) positions[i] = int32_t(i) % int32_t(options.length);
   backend.upload(positions_, positions.data());
+}
+
+std::vector<MemoryRole> Trainer::plan(Backend& backend, TrainerOptions const& options) {
+  Trainer planned(OnlyPlanned(), backend, options, nullptr);
+  std::vector<MemoryRole> roles;
+  for (Arena const* a : planned.arenas()) roles.push_back(a->planned());
+  return roles;
 }
 
 std::vector<Arena*> Trainer::arenas() {

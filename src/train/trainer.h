@@ -47,6 +47,9 @@ class FOLIO_API Trainer {
   /// Fault::value where an option is out of range.
   Trainer(Backend&, TrainerOptions const&, std::unique_ptr<Communicator> = nullptr);
 
+  /// The memory that such a trainer takes, by role: its own layout, without the memory. The same faults.
+  static std::vector<MemoryRole> plan(Backend&, TrainerOptions const&);
+
   /// A rank's batch is its share of the global one: a step of all ranks is the step of one with all shares.
   /// Fault::value where the batch is not of the options' shape, or the rate is negative or no number; Fault::content
   /// where no target counts, or for a token that the vocabulary lacks; Fault::failed where another rank has left, as
@@ -71,6 +74,8 @@ class FOLIO_API Trainer {
   std::vector<Arena*> arenas();  // the memory, by role and name
 
  private:
+  struct OnlyPlanned {};
+  [[gnu::visibility("hidden")]] Trainer(OnlyPlanned, Backend&, TrainerOptions const&, std::unique_ptr<Communicator>);
   [[gnu::visibility("hidden")]] void lay_out();
   [[gnu::visibility("hidden")]] void upload(data::HostBatch const&, double rate);
   [[gnu::visibility("hidden")]] void compute_gradients();  // of what was uploaded

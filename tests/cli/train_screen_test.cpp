@@ -36,7 +36,7 @@ TEST(ProgressLine, SaysNotFiniteOfANumberThatIsNot) {
 constexpr size_t kMiB = size_t{1} << 20;
 
 TEST(MemoryLine, AddsUpWhatTheProcessHolds) {
-  train::MemoryPlan const plan{{{"weights", 30 * kMiB}, {"scratch", 10 * kMiB}}, {"program", 5 * kMiB}, {}};
+  train::MemoryPlan const plan{{{"weights", 30 * kMiB}, {"scratch", 10 * kMiB}}, {"program", 5 * kMiB}, {}, 0};
   EXPECT_EQ(plan.total(), 45 * kMiB);
   EXPECT_EQ(memory_line(plan), "memory 45.0 MiB: weights 30.0 MiB, scratch 10.0 MiB, program 5.0 MiB ");
 }
@@ -44,7 +44,8 @@ TEST(MemoryLine, AddsUpWhatTheProcessHolds) {
 TEST(MemoryLine, TellsWhatLiesOnTheGpuFromWhatTheProcessHolds) {
   train::MemoryPlan const plan{{{"weights", 30 * kMiB}, {"scratch", 10 * kMiB}},
                                {"program", 5 * kMiB},
-                               {.free = 50 * kMiB, .total = 100 * kMiB}};
+                               {.free = 90 * kMiB, .total = 100 * kMiB},
+                               0};
   EXPECT_EQ(plan.total(), 5 * kMiB) << "of the process";
   EXPECT_EQ(
       memory_line(plan),

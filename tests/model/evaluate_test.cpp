@@ -95,8 +95,8 @@ TEST(Evaluate, DependsOnTheOrderOfBatchesInNoBit) {
 
 TEST(Evaluate, TakesTheMemoryOfOneLayer) {
   Fixture two(shape(2)), twenty(shape(20));
-  EXPECT_EQ(Evaluator(*two.backend, two.weights.config, 2, 6, DType::f32).bytes(),
-            Evaluator(*twenty.backend, twenty.weights.config, 2, 6, DType::f32).bytes());
+  EXPECT_EQ(Evaluator::plan(*two.backend, two.weights.config, 2, 6, DType::f32).bytes,
+            Evaluator::plan(*twenty.backend, twenty.weights.config, 2, 6, DType::f32).bytes);
 }
 
 TEST(Evaluate, RefusesIdsOutsideTheVocabulary) {
