@@ -1,5 +1,6 @@
 #include "core/machine.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -7,11 +8,13 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "core/file.h"
+#include "core/progress.h"
 
 namespace folio {
 
@@ -75,21 +78,61 @@ std::optional<double> core_quota(Path const& root) {
   return least;
 }
 
+void keep_least(Machine& machine, uint64_t available, std::string const& by) {
+  if (available >= machine.available_memory) return;
+  machine.available_memory = available, machine.available_by = by;
+}
+
+uint64_t rest(uint64_t limit, uint64_t used) { return limit - std::min(used, limit); }
+
 void look_at_limit(Machine& machine, Path const& root) {
   // The names of what is cached of files, in memory.stat: given back before the limit refuses.
-  auto const keep = [&](Path const& group, char const* limit_file, char const* use_file, std::string const& cached) {
-    auto const limit = number(first_line(group / limit_file));
+  auto const keep = [&](Path const& group, std::optional<uint64_t> limit, char const* use_file,
+                        std::string const& cached) {
     if (!limit || *limit >= std::max(machine.memory, uint64_t{1})) return;  // "max", or more than there is
     auto const used = number(first_line(group / use_file));
     uint64_t const cache = named_sum(group / "memory.stat", {cached + "inactive_file", cached + "active_file"});
-    uint64_t const held = used.value_or(0) - std::min(cache, used.value_or(0));
-    machine.available_memory = std::min(machine.available_memory, *limit - std::min(held, *limit));
+    keep_least(machine, rest(*limit, rest(used.value_or(0), cache)),
+               fmt::format("left of a container's limit of {}", format_bytes(double(*limit))));
     if (machine.memory_limit && *machine.memory_limit <= *limit) return;
     machine.memory_limit = limit, machine.memory_in_limit = used;
   };
-  for (Path const& group : groups(root, "")) keep(group, "memory.max", "memory.current", "");
-  for (Path const& group : groups(root, "memory"))
-    keep(group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_");
+  for (Path const& group : groups(root, ""))
+    for (char const* file : {"memory.max", "memory.high"})  // above which the system holds back who asks for more
+      keep(group, number(first_line(group / file)), "memory.current", "");
+  for (Path const& group : groups(root, "memory")) {
+    keep(group, number(first_line(group / "memory.limit_in_bytes")), "memory.usage_in_bytes", "total_");
+    // Of groups above it that the container does not see.
+    uint64_t const above = named_sum(group / "memory.stat", {"hierarchical_memory_limit"});
+    keep(group, above > 0 ? std::optional(above) : std::nullopt, "memory.usage_in_bytes", "total_");
+  }
+}
+
+/// The limits that a shell's `ulimit` sets. Threads that are not there yet will take their stacks, and of the addresses
+/// a heap each.
+void look_at_process(Machine& machine, Path const& root) {
+  std::map<std::string, uint64_t> limits, kib;
+  std::ifstream limits_in(root / "proc/self/limits"), status_in(root / "proc/self/status");
+  for (std::string line; std::getline(limits_in, line);)  // "Max data size             unlimited  …"
+    for (std::string const name : {"Max stack size", "Max data size", "Max address space"})
+      if (line.starts_with(name))
+        if (auto const n = number(line.substr(std::min(line.find_first_not_of(' ', name.size()), line.size()))))
+          limits[name] = *n;
+  for (std::string line; std::getline(status_in, line);) {  // "VmSize:\t  123 kB"
+    std::istringstream words(line);
+    std::string name;
+    words >> name >> kib[name];
+  }
+  constexpr uint64_t kUsualStack = uint64_t{8} << 20, kHeap = uint64_t{64} << 20;  // of glibc
+  uint64_t const stack = limits.contains("Max stack size") ? limits["Max stack size"] : kUsualStack;
+  uint64_t const to_come = rest(uint64_t(machine.granted_cores()) + 1, kib["Threads:"]);  // and one that saves
+  auto const keep = [&](char const* name, uint64_t used, uint64_t a_thread, char const* flag) {
+    if (!limits.contains(name)) return;
+    keep_least(machine, rest(limits[name], used + to_come * a_thread),
+               fmt::format("left of the process' limit of {} (ulimit {})", format_bytes(double(limits[name])), flag));
+  };
+  keep("Max data size", kib["VmData:"] * 1024, stack, "-d");
+  keep("Max address space", kib["VmSize:"] * 1024, stack + kHeap, "-v");
 }
 
 int usable_cores(int online) {
@@ -123,9 +166,12 @@ Machine look_at_machine(Path const& root) {
     uint64_t kib = 0;
     words >> name >> kib;
     if (name == "MemTotal:") machine.memory = kib * 1024;
-    if (name == "MemAvailable:") machine.free_memory = machine.available_memory = kib * 1024;
+    if (name != "MemAvailable:") continue;
+    machine.free_memory = kib * 1024;
+    keep_least(machine, machine.free_memory, "free on this machine");
   }
   look_at_limit(machine, root);
+  look_at_process(machine, root);
   return machine;
 }
 

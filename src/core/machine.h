@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "core/file.h"
 
@@ -18,9 +19,11 @@ struct Machine {
 
   /// The cores that may be kept busy: by affinity and, rounded, by the quota; at least 1.
   int granted_cores() const;
-  /// Bytes that can be had before the system swaps or a container's limit is reached; files that are only cached count
-  /// as free. No limit that is known: UINT64_MAX.
+  /// Bytes that can be had before the system swaps, a container's limit is reached or one of the process itself
+  /// (`ulimit -v`, `-d`), whose threads to come are counted; files that are only cached count as free. No limit that is
+  /// known: UINT64_MAX.
   uint64_t available_memory = UINT64_MAX;
+  std::string available_by;  // what sets it: "free on this machine", "left of a container's limit of 2.0 GiB"
 };
 /// `root` is where /proc and /sys are looked for: another folder in tests.
 Machine look_at_machine(Path const& root = "/");

@@ -1,6 +1,8 @@
 // What a container grants, read from control groups of both versions as the kernel lays them out.
 #include "core/machine.h"
 
+#include <fmt/format.h>
+
 #include "tests/support/files.h"
 
 using namespace folio;
@@ -100,4 +102,50 @@ TEST(Machine, AvailableMemoryOfVersionOne) {
   system.put("sys/fs/cgroup/memory/memory.stat",
              "inactive_file 7\ntotal_inactive_file 100000000\ntotal_active_file 0\n");
   EXPECT_EQ(look_at_machine(system.path()).available_memory, 800000000u);
+}
+
+TEST(Machine, AvailableMemoryMindsTheProcessOwnLimitsAndItsThreadsToCome) {
+  System const system;
+  auto const limits = [&](char const* data, char const* addresses) {
+    system.put("proc/self/limits",
+               fmt::format("Limit                     Soft Limit           Hard Limit           Units     \n"
+                           "Max data size             {:<20} unlimited            bytes     \n"
+                           "Max stack size            1048576              unlimited            bytes     \n"
+                           "Max address space         {:<20} unlimited            bytes     \n",
+                           data, addresses));
+  };
+  uint64_t const cores = uint64_t(look_at_machine(system.path()).granted_cores()), mib = uint64_t{1} << 20;
+  auto const status = [&](uint64_t threads) {
+    system.put("proc/self/status",
+               fmt::format("Name:\tfolio\nVmSize:\t  102400 kB\nVmData:\t   20480 kB\nThreads:\t{}\n", threads));
+  };
+  status(cores + 1);  // all are there
+  limits("unlimited", "unlimited");
+  EXPECT_EQ(look_at_machine(system.path()).available_memory, uint64_t{8192000} * 1024);
+  limits("1073741824", "unlimited");
+  Machine const m = look_at_machine(system.path());
+  EXPECT_EQ(m.available_memory, 1024 * mib - 20 * mib);
+  EXPECT_EQ(m.available_by, "left of the process' limit of 1.0 GiB (ulimit -d)");
+  EXPECT_FALSE(m.memory_limit.has_value()) << "no container's";
+  limits("unlimited", "1073741824");
+  EXPECT_EQ(look_at_machine(system.path()).available_memory, 1024 * mib - 100 * mib);
+  status(1);  // each that is to come takes a stack, and of the addresses a heap
+  EXPECT_EQ(look_at_machine(system.path()).available_memory, 1024 * mib - 100 * mib - cores * 65 * mib);
+}
+
+TEST(Machine, AvailableMemoryStopsWhereASystemWouldHoldBackAndAtLimitsThatAreNotSeen) {
+  System const system;
+  system.put("proc/self/cgroup", "0::/box\n");
+  system.put("sys/fs/cgroup/box/memory.max", "2000000000\n");
+  system.put("sys/fs/cgroup/box/memory.high", "1500000000\n");
+  system.put("sys/fs/cgroup/box/memory.current", "500000000\n");
+  Machine const m = look_at_machine(system.path());
+  EXPECT_EQ(m.available_memory, 1000000000u);
+  EXPECT_EQ(m.available_by, "left of a container's limit of 1.4 GiB");
+  System const old;
+  old.put("proc/self/cgroup", "5:memory:/inner\n");
+  old.put("sys/fs/cgroup/memory/inner/memory.limit_in_bytes", "9223372036854771712\n");
+  old.put("sys/fs/cgroup/memory/inner/memory.usage_in_bytes", "100000000\n");
+  old.put("sys/fs/cgroup/memory/inner/memory.stat", "hierarchical_memory_limit 700000000\n");  // of a group above
+  EXPECT_EQ(look_at_machine(old.path()).available_memory, 600000000u);
 }
