@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "backend/room.h"
 #include "cli/loaded_model.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
@@ -58,16 +59,20 @@ std::vector<std::string> prompts_of(Command const& c) {
 
 class Session {
  public:
-  Session(Command const& c, size_t texts) : c_(c), model_(c.positionals[0], c.backend), tokenizer_(model_.tokenizer()) {
-    engine_ = std::make_unique<generate::Engine>(
-        model_.backend(), model_.weights(), token_bytes(tokenizer_, model_.config().vocab),
-        int32_t(tokenizer_.end_of_text().value_or(-1)),
-        generate::EngineOptions{.sequences = std::min<int64_t>(kAtOnce, int64_t(texts))});
+  /// Without prompts: a person will give them, one at a time.
+  Session(Command const& c, std::vector<std::string> const& prompts)
+      : c_(c), model_(c.positionals[0], c.backend), tokenizer_(model_.tokenizer()) {
+    size_t longest = 0;
+    for (std::string const& p : prompts) longest = std::max(longest, encode(p).size());
+    auto const texts = int64_t(std::max<size_t>(1, prompts.size())) * c.options.samples;
+    int64_t const positions = prompts.empty() ? 0 : int64_t(longest) + c.options.max_new_tokens;
+    make_engine({.sequences = std::min(kAtOnce, texts), .positions = positions});
   }
 
   bool run(std::vector<std::string> const& prompts);  // false: interrupted
 
  private:
+  void make_engine(generate::EngineOptions);
   std::vector<int32_t> encode(std::string const& prompt) const;
   void stream(generate::Generated const&, std::string_view bytes);
   void show(std::vector<std::string> const& prompts, std::vector<std::vector<int32_t>> const& prompt_ids,
@@ -78,6 +83,37 @@ class Session {
   text::Tokenizer const& tokenizer_;
   std::unique_ptr<generate::Engine> engine_;
 };
+
+// With fewer texts at the same time, and then fewer tokens in a call, where memory will not do.
+void Session::make_engine(generate::EngineOptions o) {
+  generate::EngineOptions const asked = o;
+  auto const roles = [&] {
+    return generate::Engine::plan(model_.backend(), model_.config(), c_.backend.compute_type(), o);
+  };
+  auto const smaller = [&] {
+    constexpr int64_t kLeastRows = 16;
+    if (o.sequences > 1) o.sequences /= 2;
+    else if (o.rows > kLeastRows) o.rows /= 2;
+    else return false;
+    return true;
+  };
+  std::string const wanted = amount_text(roles());
+  while (!engine_) {
+    if (bytes_of(roles()) > available_memory(model_.backend()).bytes && smaller()) continue;
+    expect_room(model_.backend(), "one text at a time", roles(),
+                "fewer --max-new-tokens or a shorter prompt asks for less");
+    try {
+      engine_ = std::make_unique<generate::Engine>(model_.backend(), model_.weights(),
+                                                   token_bytes(tokenizer_, model_.config().vocab),
+                                                   int32_t(tokenizer_.end_of_text().value_or(-1)), o);
+    } catch (Error const& e) {  // somebody else was faster
+      if (e.fault != Fault::memory || !smaller()) throw;
+    }
+  }
+  if (o.sequences == asked.sequences && o.rows == asked.rows) return;
+  say(fmt::format("{} texts at a time ask for {}, which cannot be had: {} at a time, {} tokens in a call, {}",
+                  asked.sequences, wanted, o.sequences, o.rows, amount_text(roles())));
+}
 
 std::vector<int32_t> Session::encode(std::string const& prompt) const {
   if (prompt.empty()) {
@@ -165,7 +201,7 @@ int generate(Arguments const& arguments) {
   bool const ask = prompts.empty() && isatty(STDIN_FILENO);
   check(!prompts.empty() || ask, Fault::usage, "no prompt: give --prompt TEXT, --prompt-file FILE, or - to read stdin");
   catch_signals(ask);
-  Session session(c, std::max<size_t>(1, prompts.size()) * size_t(c.options.samples));
+  Session session(c, prompts);
   return (ask ? converse(session) : session.run(prompts)) ? 0 : static_cast<int>(Fault::failed);
 }
 

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "backend/room.h"
 #include "cli/documents.h"
 #include "cli/loaded_model.h"
 #include "cli/scored_text.h"
@@ -195,10 +196,13 @@ std::string command_of(Options const& o) {
 ScoredText score_with(LoadedModel& model, Options const& o, std::vector<int32_t> ids) {
   auto const n = static_cast<int64_t>(ids.size());
   Progress progress;
-  auto scores =
-      model::score(model.backend(), model.weights(), ids, {.top = o.top, .slide = o.slide}, [&](int64_t done) {
-        if (progress.due() && done + 1 < n) progress.show({fmt::format("{}/{} tokens", grouped(done), grouped(n - 1))});
-      });
+  model::ScoreOptions const options{.top = o.top, .slide = o.slide};
+  MemoryRole const work = model::plan_score(model.backend(), model.config(), o.backend.compute_type(), n, options);
+  expect_room(model.backend(), "reading a window of the text", {{work}},
+              "a smaller model or a shorter text asks for less");
+  auto scores = model::score(model.backend(), model.weights(), ids, options, [&](int64_t done) {
+    if (progress.due() && done + 1 < n) progress.show({fmt::format("{}/{} tokens", grouped(done), grouped(n - 1))});
+  });
   progress.finish();
   return {.model = o.model[0],
           .name = o.text == "-" ? "stdin" : o.text,

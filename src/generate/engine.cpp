@@ -27,7 +27,9 @@ struct Engine::Memory {
 
   std::vector<Arena*> arenas() { return {&activations, &cache_memory, &scratch_memory}; }
   void lay_out(Backend const& backend, model::Config const& c, DType dtype, EngineOptions const& o) {
-    int64_t const S = o.sequences, N = std::max(o.rows, S), blocks_each = (c.context + kBlock - 1) / kBlock;
+    int64_t const S = o.sequences, N = std::max(o.rows, S),
+                  longest = o.positions > 0 ? std::min(o.positions, c.context) : c.context,
+                  blocks_each = (longest + kBlock - 1) / kBlock;
     acts = lay_out_inference_acts(activations, c, dtype, N);
     rows = activations.take("rows", DType::i32, {S});
     logits = activations.take("logits", wide(dtype), {S, c.vocab});
@@ -248,6 +250,10 @@ std::vector<Generated> Engine::generate(std::vector<std::vector<int32_t>> const&
   int64_t const V = weights_.config.vocab;
   validate(options);
   for (auto const& prompt : prompts) {
+    check(options_.positions == 0 || options_.positions >= weights_.config.context ||
+              int64_t(prompt.size()) + options.max_new_tokens <= options_.positions,
+          "a text of {} and {} new tokens by an engine for {} positions", prompt.size(), options.max_new_tokens,
+          options_.positions);
     check(!prompt.empty(), Fault::content, "the prompt is empty: give at least one token to go on from");
     for (int32_t id : prompt)
       check(0 <= id && id < V, Fault::content,

@@ -36,6 +36,7 @@ struct Timing {               // of the last generate()
 struct EngineOptions {
   int64_t sequences = 1;  // texts written at the same time, at most
   int64_t rows = 256;     // tokens in one call of the model, at most (more sequences raise it)
+  int64_t positions = 0;  // tokens of a text with its prompt, at most, for which the cache has room; 0: the context
 };
 
 class FOLIO_API Engine {

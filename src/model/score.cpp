@@ -28,15 +28,19 @@ std::vector<Part> parts_of(Window const& window, int64_t n) {
 
 class Scorer {
  public:
+  // Lays out, without the memory.
   Scorer(Backend& backend, Weights const& w, ScoreOptions const& o, int64_t windows, int64_t T)
       : backend_(backend), w_(w), top_(o.top), T_(T), most_(std::clamp<int64_t>(o.rows / T, 1, windows)) {
     lay_out();
-    arena_.allocate(backend);
+  }
+  MemoryRole planned() const { return arena_.planned(); }
+  void take_memory() {
+    arena_.allocate(backend_);
     lay_out();
-    std::vector<int32_t> positions(static_cast<size_t>(most_ * T));
-    for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(static_cast<int64_t>(i) % T);
-    backend.upload(positions_, positions.data());
-    order_.resize(static_cast<size_t>(w.config.vocab));
+    std::vector<int32_t> positions(static_cast<size_t>(most_ * T_));
+    for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(static_cast<int64_t>(i) % T_);
+    backend_.upload(positions_, positions.data());
+    order_.resize(static_cast<size_t>(w_.config.vocab));
   }
   int64_t windows_at_once() const { return most_; }
 
@@ -157,6 +161,13 @@ void Scorer::rank(T const* logits, size_t token, int32_t target, TextScores& out
 
 }  // namespace
 
+MemoryRole plan_score(Backend& backend, Config const& c, DType dtype, int64_t tokens, ScoreOptions const& o) {
+  Weights const shape{.config = c, .dtype = dtype, .wte = {}, .wpe = {}, .blocks = {}, .ln_f = {}, .head = {}};
+  auto const windows = static_cast<int64_t>(parts_of(window_of(c.context, o.slide), tokens).size());
+  return Scorer(backend, shape, o, std::max<int64_t>(windows, 1), std::clamp<int64_t>(tokens - 1, 1, c.context))
+      .planned();
+}
+
 TextScores score(Backend& backend, Weights const& w, std::span<int32_t const> ids, ScoreOptions const& o,
                  std::function<void(int64_t)> const& progress) {
   auto const n = static_cast<int64_t>(ids.size());
@@ -172,6 +183,7 @@ TextScores score(Backend& backend, Weights const& w, std::span<int32_t const> id
           "the text has token {}, but the model knows 0 to {}: was another tokenizer used?", id, c.vocab - 1);
   std::vector<Part> const parts = parts_of(window_of(c.context, o.slide), n);
   Scorer scorer(backend, w, o, static_cast<int64_t>(parts.size()), std::min(c.context, n - 1));
+  scorer.take_memory();
   TextScores out{.logprobs = std::vector<double>(ids.size(), NAN),
                  .ranks = std::vector<int64_t>(ids.size(), -1),
                  .rivals = std::vector<Rival>(ids.size() * static_cast<size_t>(o.top)),
