@@ -4,6 +4,7 @@
 #include "cli/data_for_model.h"
 #include "cli/loaded_model.h"
 #include "cli/resolve_model.h"
+#include "cli/run_memory.h"
 #include "cli/verbs.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -52,9 +53,12 @@ struct Evaluation {
 
 Evaluation evaluate(LoadedModel& model, data::Split const& split, int64_t most,
                     std::vector<int32_t> const& bytes_of_id) {
-  int64_t const T = model.config().context, B = std::min(most, (split.tokens() + T - 2) / T);
-  data::EvalWindows const windows(split, std::max<int64_t>(B, 1), T);
-  model::Evaluator evaluator(model.backend(), model.config(), std::max<int64_t>(B, 1), T, model.weights().dtype);
+  int64_t const T = model.config().context, B = std::clamp<int64_t>((split.tokens() + T - 2) / T, 1, most);
+  data::EvalWindows const windows(split, B, T);
+  expect_room_for_batch(model.backend(), "the evaluation", B, [&](int64_t batch) -> std::vector<MemoryRole> {
+    return {model::Evaluator::plan(model.backend(), model.config(), batch, T, model.weights().dtype)};
+  });
+  model::Evaluator evaluator(model.backend(), model.config(), B, T, model.weights().dtype);
   Evaluation e{.result = {}, .windows = windows.windows(), .bytes = {}};
   int64_t bytes = 0;
   bool spelled = !bytes_of_id.empty();

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "cli/data_for_model.h"
+#include "cli/run_memory.h"
 #include "cli/train_setup.h"
 #include "cli/verb.h"
 #include "core/json.h"
@@ -204,16 +205,21 @@ void inspect_gradients(model::Config const& shape, model::ModelDirectory const* 
   f.clip = o.clip;
   auto const [batch, read] = batch_of(c, directory, run, o);
   auto const backend = o.backend.make();
-  train::Trainer trainer(*backend, {.config = c,
-                                    .dtype = o.backend.compute_type(),
-                                    .batch = o.batch,
-                                    .length = c.context,
-                                    .chunk = train::chunk_for(o.batch * c.context, c.vocab),
-                                    .seed = o.seed,
-                                    .initialise = directory == nullptr,
-                                    .optimizer = {.rule = Optimizer::Rule::sgd},  // has no moments
-                                    .decide = {},
-                                    .classifier = {}});
+  auto const of_batch = [&](int64_t sequences) -> train::TrainerOptions {
+    return {.config = c,
+            .dtype = o.backend.compute_type(),
+            .batch = sequences,
+            .length = c.context,
+            .chunk = train::chunk_for(sequences * c.context, c.vocab),
+            .seed = o.seed,
+            .initialise = directory == nullptr,
+            .optimizer = {.rule = Optimizer::Rule::sgd},  // has no moments
+            .decide = {},
+            .classifier = {}};
+  };
+  expect_room_for_batch(*backend, "the pass", o.batch,
+                        [&](int64_t sequences) { return train::Trainer::plan(*backend, of_batch(sequences)); });
+  train::Trainer trainer(*backend, of_batch(o.batch));
   if (directory) directory->load(*backend, trainer.weights());
   f.initial = model::check_initial(*backend, trainer.weights());
   f.trained = f.initial.trained() || (directory && steps_taken(*directory));

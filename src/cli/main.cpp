@@ -21,6 +21,7 @@ namespace folio::cli {
 std::vector<Verb> const& verbs() {
   static std::vector<Verb> const table = {
       {"train", "train a GPT-2 on a text or prepared data", train, true},
+      {"plan", "memory, step time and end of a run, and the largest batch, before it starts", plan, true},
       {"schedule", "draw and tabulate the learning rate of a run, before it is trained", schedule},
       {"lr-find", "the learning rate that suits a model and its data, from a short search", lr_find, true},
       {"sweep", "train many runs that differ in what a file says, and rank them", sweep},

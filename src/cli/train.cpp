@@ -1,6 +1,7 @@
 // folio train: from a text or prepared data to a run directory; and on from a checkpoint.
 #include <nlohmann/json.hpp>
 
+#include "cli/run_memory.h"
 #include "cli/signals.h"
 #include "cli/train_replay.h"
 #include "cli/train_sampler.h"
@@ -16,18 +17,6 @@
 
 namespace folio::cli {
 namespace {
-
-// `--resume` may stand alone.
-Arguments with_resume_value(Arguments arguments) {
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] != "--resume") continue;
-    bool const has_value = i + 1 < arguments.size() &&
-                           (arguments[i + 1] == "auto" || arguments[i + 1] == "yes" || arguments[i + 1] == "no");
-    arguments[i] = "--resume=" + (has_value ? arguments[i + 1] : "yes");
-    if (has_value) arguments.erase(arguments.begin() + int64_t(i) + 1);
-  }
-  return arguments;
-}
 
 int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcome, train::MemoryPlan const& memory) {
   train::RunState const& state = loop.state();
@@ -113,13 +102,12 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   if (!opened.resumes && !opened.from.empty()) from.emplace(opened.from);
   // Positions that the model lacks begin as a new model's.
   options.initialise = !opened.resumes && (!from || from->config().context < config.context);
-  std::vector<MemoryRole> roles = train::run_roles(*backend, c.run, options);
-  if (c.run.sample_every > 0) roles.push_back(TrainSampler::plan(*backend, config, options.dtype));
-  train::MemoryPlan const memory = train::memory_plan(*backend, roles, memory_before);
+  train::MemoryPlan const memory = plan_of(c.run, config, options.dtype, *backend, memory_before);
   say(opening_lines(config, c.run, c.backend.description(),
                     data::Batcher(data.split("train"), batcher_options(c.run, config.context)).tokens_in_epoch(),
                     memory));
   warn_of_decay(c.run);
+  expect_fit(c.run, config, options.dtype, *backend, memory);
   train::Trainer trainer(*backend, options);
   auto const made = what_bits_depend_on(c.backend);
   std::optional<TrainSampler> sampler;
@@ -148,6 +136,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   }
 
   unfinished.keep();
+  (void)train::memory_before();  // what filling the weights left over, before the first step takes its own
   std::vector<train::Watcher*> watching = {&screen};
   std::optional<train::TensorBoard> board;
   if (c.run.tensorboard) watching.push_back(&board.emplace(Path(c.out) / "tensorboard", loop.state().step + 1));
@@ -168,8 +157,8 @@ int train(Arguments const& arguments) {
                   .details =
                       "What decays is chosen with --decay: matrices (the default, as in nanoGPT and llm.c) or linear "
                       "(not the embeddings); --group gives tensors a rate and a decay of their own, --show-groups "
-                      "shows them. folio schedule draws the learning rate before a run. Ctrl-C saves and exits "
-                      "with 75; --resume continues bit for bit.",
+                      "shows them. Before a run, folio plan tells its memory and its end, and folio schedule draws "
+                      "the learning rate. Ctrl-C saves and exits with 75; --resume continues bit for bit.",
                   .example =
                       "folio train --data input.txt --out runs/first\n"
                       "folio train --data data/plays --out runs/deep --layers 8 --steps 20000\n"
@@ -178,7 +167,7 @@ int train(Arguments const& arguments) {
                   .configurable = true};
   std::vector<std::string> given;
   Origins origins;
-  if (!parse(spec, with_resume_value(arguments), &given, &origins)) return 0;
+  if (!parse(spec, with_values_of_lone_flags(arguments), &given, &origins)) return 0;
   check_groups(c.run, origins);
   if (c.show_groups) return show_groups(c, given);
   if (!c.replay.empty()) return replay_step(c, given);

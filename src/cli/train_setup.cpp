@@ -6,6 +6,7 @@
 #include "cli/data_for_model.h"
 #include "cli/kind.h"
 #include "cli/resolve_model.h"
+#include "cli/run_memory.h"
 #include "cli/signals.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -36,25 +37,37 @@ Fields TrainCommand::run_fields() {
   return joined({own, model.fields(), fields(run), backend.fields(true)});
 }
 
+Fields TrainCommand::fit_fields() {
+  return {
+      {"fit",
+       &fit,
+       "where memory will not do: a smaller micro-batch, accumulated, then recomputation, with as many tokens a step; "
+       "context: a shorter one too",
+       {.choices = {"no", "yes", "context"}},
+       "Machine"}};
+}
+
 Fields TrainCommand::call_fields() {
-  return {{"out", &out, "the run directory, new or to be resumed", {.form = "RUN"}, "Data"},
-          {"resume",
-           &resume,
-           "continue the run in --out; auto: if there is one, else start it",
-           {.choices = {"no", "yes", "auto"}},
-           "Data"},
-          {"stop-after",
-           &stop_after,
-           "stop after this many steps of this call, as if by a signal; 0: never",
-           {.min = 0},
-           "Intervals"},
-          {"replay",
-           &replay,
-           "take the step in this file again and say where its first value appears that is not finite; trains nothing",
-           {.form = "FILE"},
-           "Data"},
-          {"show-groups", &show_groups, "print each tensor's name, shape, size, rate and decay, and end", {}, "Output"},
-          {"json", &json, "print the result as JSON", {}, "Output"}};
+  Fields const own = {
+      {"out", &out, "the run directory, new or to be resumed", {.form = "RUN"}, "Data"},
+      {"resume",
+       &resume,
+       "continue the run in --out; auto: if there is one, else start it",
+       {.choices = {"no", "yes", "auto"}},
+       "Data"},
+      {"stop-after",
+       &stop_after,
+       "stop after this many steps of this call, as if by a signal; 0: never",
+       {.min = 0},
+       "Intervals"},
+      {"replay",
+       &replay,
+       "take the step in this file again and say where its first value appears that is not finite; trains nothing",
+       {.form = "FILE"},
+       "Data"},
+      {"show-groups", &show_groups, "print each tensor's name, shape, size, rate and decay, and end", {}, "Output"},
+      {"json", &json, "print the result as JSON", {}, "Output"}};
+  return joined({own, fit_fields()});
 }
 
 namespace {
@@ -93,8 +106,17 @@ model::Config without_dropout(model::Config c) {
   return c;
 }
 
+// What --fit may have changed of a run: its command, given again, says what it was before.
+bool fitted(TrainCommand const& now, std::string const& name) {
+  static constexpr std::string_view kNames[] = {"batch", "accumulate", "eval-batches", "recompute"};
+  return now.fit != "no" &&
+         (std::ranges::find(kNames, name) != std::end(kNames) || (now.fit == "context" && name == "context"));
+}
+
 // A run that is resumed keeps what it was begun with; what was given now and may change replaces it.
-void take_over(TrainCommand& now, std::vector<std::string> const& given) {
+void take_over(TrainCommand& now, std::vector<std::string> given) {
+  bool const batch_given = has(given, "batch") || has(given, "accumulate");
+  std::erase_if(given, [&](std::string const& name) { return fitted(now, name); });
   TrainCommand kept = now;
   kept.model = {}, kept.run = {}, kept.backend = {};
   read_config_of_run(kept, now.out);
@@ -115,6 +137,12 @@ void take_over(TrainCommand& now, std::vector<std::string> const& given) {
           name, text_of(*is), text_of(*was));
     set(*was, text_of(*is), "--" + name);
   }
+  int64_t const sequences = now.run.batch * now.run.accumulate, had = kept.run.batch * kept.run.accumulate;
+  check(
+      now.fit != "yes" || !batch_given || sequences == had, Fault::value,
+      "--batch {} --accumulate {} are {} sequences a step, the run's are {}: a resumed run keeps them; leave the flags "
+      "away, or start a new run with another --out",
+      now.run.batch, now.run.accumulate, sequences, had);
   now.data = kept.data, now.tokenizer = kept.tokenizer, now.from = kept.from;
   now.model = kept.model, now.run = kept.run, now.backend = kept.backend;
 }
@@ -192,6 +220,8 @@ OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
           "the data have a vocabulary of {}, the model of --from {} one of {}: prepare them with the model's tokenizer",
           data.vocab(), c.from, shape.vocab);
     (void)tensor_rules(c.run, shape);
+    fit_as_told(c, shape, data, false);
+    if (c.fit == "context") shape = c.model.config(data.vocab());
     data::Batcher(data.split("train"), {.batch = 1, .context = shape.context});  // is there a window at all?
     return to_toml(c.run_fields());
   });
@@ -199,6 +229,11 @@ OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
 }
 
 }  // namespace
+
+void settle_resumed(TrainCommand& c, std::vector<std::string> const& given) {
+  take_over(c, given);
+  validate(c.run);
+}
 
 void settle_rates(train::RunOptions& run, std::vector<std::string> const& given) {
   train::ScheduleOptions& s = run.schedule;  // defaults that fit a short run and a low rate
@@ -259,8 +294,11 @@ OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
   if (c.resume == "no" || (c.resume == "auto" && !train::is_run_directory(c.out))) return new_run(c, given);
   auto directory = train::RunDirectory::open(c.out);
   for (std::string const& note : directory.notes()) say(note);
-  take_over(c, given);
-  validate(c.run);
+  settle_resumed(c, given);
+  if (c.fit != "no") {
+    data::Dataset const data = data_of(c, c.out);
+    fit_as_told(c, c.model.config(data.vocab()), data, true);
+  }
   auto const steps = train::checkpoint_steps(c.out);
   check(!steps.empty() || c.resume == "auto", Fault::missing,
         "{} has no checkpoint to resume from: `--resume auto` starts it again from its first step", c.out);

@@ -11,7 +11,7 @@
 namespace folio::cli {
 
 struct TrainCommand {
-  std::string data, out, tokenizer = "auto", from, resume = "no", replay;
+  std::string data, out, tokenizer = "auto", from, resume = "no", fit = "no", replay;
   int64_t stop_after = 0;
   bool json = false, show_groups = false;
   model::ModelOptions model;
@@ -20,6 +20,7 @@ struct TrainCommand {
 
   Fields run_fields();   // what config.toml holds
   Fields call_fields();  // of this call alone
+  Fields fit_fields();   // of them --fit
 };
 
 struct OpenedRun {
@@ -40,7 +41,11 @@ OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given);
 /// machine.
 void settle(TrainCommand& c, std::vector<std::string> const& given);
 
-/// The same for the rates and the decay alone.
+/// Fills `c` with what the run in --out was begun with; what was given and may change replaces it, other differences
+/// are refused.
+void settle_resumed(TrainCommand& c, std::vector<std::string> const& given);
+
+/// The same as settle for the rates and the decay alone.
 void settle_rates(train::RunOptions& run, std::vector<std::string> const& given);
 
 /// Says so where the decay of the optimizer is too strong for it.

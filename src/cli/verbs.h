@@ -9,6 +9,7 @@ int tokenize(Arguments const&);
 int detokenize(Arguments const&);
 int tokenizer(Arguments const&);
 int train(Arguments const&);
+int plan(Arguments const&);
 int schedule(Arguments const&);
 int sweep(Arguments const&);
 int learn(Arguments const&);

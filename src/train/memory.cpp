@@ -11,9 +11,22 @@
 namespace folio::train {
 namespace {
 
-// What training adds outside its arenas, as measured: stacks of threads and the libraries' code as it is first used,
-// and with the size of the model the products' primitives and packed blocks, and what is left over of large pages.
-size_t besides(size_t arenas) { return (size_t{8} << 20) + std::min(size_t{32} << 20, arenas / 8); }
+constexpr size_t kMiB = size_t{1} << 20;
+
+// What training adds outside its arenas, as measured (docs/performance.md): stacks of threads, the libraries' code as
+// it is first used and the products' primitives; with the size of the model their packed blocks, of which in a narrow
+// type those of a chunk of logits are the largest.
+size_t besides(size_t arenas, TrainerOptions const& o) {
+  bool const narrow = o.dtype == DType::bf16 || o.dtype == DType::f16;
+  size_t const logits = narrow ? size_t(o.chunk * o.config.vocab) : 0;
+  return (narrow ? 7 * kMiB : 11 * kMiB) + std::min(24 * kMiB, arenas / 16) + logits;
+}
+
+// The processor's backend takes an arena in whole large pages, and touches them.
+size_t in_large_pages(size_t bytes) {
+  constexpr size_t kPage = 2 * kMiB;
+  return bytes < 2 * kPage ? bytes : (bytes + kPage - 1) / kPage * kPage;
+}
 
 }  // namespace
 
@@ -38,12 +51,15 @@ std::vector<MemoryRole> run_roles(Backend& backend, RunOptions const& run, Train
   return roles;
 }
 
-MemoryPlan memory_plan(Backend const& backend, std::vector<MemoryRole> const& roles, size_t before) {
+MemoryPlan memory_plan(Backend const& backend, std::vector<MemoryRole> const& roles, TrainerOptions const& options,
+                       size_t before) {
   MemoryPlan plan;
+  size_t rounding = 0;
   for (auto const& [role, bytes] : roles) {
     bool const moments = role == "first moments" || role == "second moments";
     std::string const name = moments ? "optimizer state" : role;
     if (bytes == 0) continue;
+    rounding += in_large_pages(bytes) - bytes;
     if (!plan.roles.empty() && plan.roles.back().name == name) plan.roles.back().bytes += bytes;
     else plan.roles.push_back({name, bytes});
   }
@@ -51,7 +67,8 @@ MemoryPlan memory_plan(Backend const& backend, std::vector<MemoryRole> const& ro
   // What a device's driver holds of the process was not there before; nothing planned is.
   size_t const there = plan.device.total ? memory_before() : before;
   plan.held = there;
-  plan.process = {"program and libraries", there + besides(plan.of_roles())};
+  plan.process = {"program and libraries",
+                  there + besides(plan.of_roles(), options) + (plan.device.total ? 0 : rounding)};
   return plan;
 }
 

@@ -27,6 +27,6 @@ size_t memory_before();
 std::vector<MemoryRole> run_roles(Backend&, RunOptions const&, TrainerOptions const&);
 
 /// `before`: see memory_before.
-MemoryPlan memory_plan(Backend const&, std::vector<MemoryRole> const& roles, size_t before);
+MemoryPlan memory_plan(Backend const&, std::vector<MemoryRole> const& roles, TrainerOptions const&, size_t before);
 
 }  // namespace folio::train

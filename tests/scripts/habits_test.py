@@ -60,7 +60,7 @@ def tour(folder, **options):
     (folder / "ids").write_text(ids)
     results.append(run("detokenize", "--tokenizer", data / "tokenizer", folder / "ids", **options).stdout)
     for words in (["info", out], ["info", "--paths"], ["doctor"], ["--version"], ["help"], ["config", "show", out],
-                  ["completion", "bash"], *(["help", verb] for verb in VERBS)):
+                  ["plan", out, "--no-measure"], ["completion", "bash"], *(["help", verb] for verb in VERBS)):
         run(*words, **options)
     return [result.replace(str(folder), "") for result in results]
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@ struct Surroundings {
   std::string out = "";                         // stdout goes to this file
   bool close_out = false;                       // stdout is a pipe without a reader
   std::string folder = "";                      // where it runs
+  size_t data_limit = 0;                        // bytes, as `ulimit -d` sets it
+  std::string group = "";                       // the control group that it enters
 };
 
 inline std::string program() {
@@ -53,6 +56,14 @@ inline void take(pollfd& pipe, std::string& text) {
   for (auto const& [name, value] : s.set)
     value.empty() ? ::unsetenv(name.c_str()) : ::setenv(name.c_str(), value.c_str(), 1);
   if (!s.folder.empty() && ::chdir(s.folder.c_str()) != 0) ::_exit(126);
+  if (s.data_limit > 0) {
+    rlimit const limit{s.data_limit, s.data_limit};
+    if (::setrlimit(RLIMIT_DATA, &limit) != 0) ::_exit(126);
+  }
+  if (!s.group.empty()) {
+    int const file = ::open((s.group + "/cgroup.procs").c_str(), O_WRONLY);
+    if (file < 0 || ::write(file, "0", 1) != 1) ::_exit(126);
+  }
   std::vector<char*> list;
   for (std::string const& word : words) list.push_back(const_cast<char*>(word.c_str()));
   list.push_back(nullptr);

@@ -1,0 +1,298 @@
+// folio plan: what a run will hold in memory, the largest batch that fits, how long a step takes and when the run ends,
+// before anything of it is taken.
+#include <unistd.h>
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "cli/kind.h"
+#include "cli/run_memory.h"
+#include "cli/verbs.h"
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "data/batcher.h"
+#include "data/windows.h"
+#include "model/evaluate.h"
+#include "report/chart.h"
+#include "report/table.h"
+#include "text/tokenizer.h"
+#include "train/checkpoint.h"
+#include "train/step_time.h"
+
+namespace folio::cli {
+namespace {
+
+using report::grouped;
+
+constexpr double kSeconds = 3;  // that measuring may take, but for a single slow step
+
+struct Command {
+  std::vector<std::string> run;
+  bool measure = true;
+  TrainCommand train;
+
+  Spec spec() {
+    return {
+        .name = "plan",
+        .summary = "memory, step time and end of a run, and the largest batch, before it starts",
+        .details =
+            "Takes the flags of folio train, or a run, and says what going on with it takes; trains and writes "
+            "nothing. "
+            "Memory by role is what the run's own layouts ask for. The time of a step is measured with real steps of "
+            "one block for about three seconds, in less memory than the run's; --no-measure leaves it out. Without "
+            "--data the vocabulary is --vocab, or GPT-2's. Exits with 71 where the run does not fit.",
+        .example =
+            "folio plan --size 124M --batch 4 --context 256\n"
+            "folio plan --data input.txt --out runs/first --batch 64 --fit\n"
+            "folio plan runs/first --json",
+        .positionals = {{"RUN", &run, "a run, to go on with", 0, 1}},
+        .fields =
+            joined({train.run_fields(),
+                    {{"out",
+                      &train.out,
+                      "the run directory; of a run that is there, what going on takes",
+                      {.form = "RUN"},
+                      "Data"},
+                     {"measure", &measure, "measure steps of one block to tell the time of the run's", {}, "Output"},
+                     {"json", &train.json, "print one JSON object", {}, "Output"}},
+                    train.fit_fields()}),
+        .configurable = true};
+  }
+};
+
+struct Plan {
+  model::Config config;
+  int64_t from_step = 0, tokens_in_epoch = 0, evaluation_batches = 0;  // the latter two: 0 is not known
+  train::MemoryPlan memory;
+  Available there;
+  bool fits = false;
+  int64_t largest = 0;
+  std::string fitted, not_measured;
+  std::optional<train::StepTimes> times;
+  size_t measured_in = 0;  // bytes
+  double write_rate = 0;   // bytes a second of a checkpoint
+  size_t checkpoint = 0;   // bytes
+  train::RunTime time;
+};
+
+// Writes a moment, reads it back for its hash as a checkpoint is, and removes it. 0: that folder takes no file.
+double write_rate(Path folder) try {
+  constexpr size_t kBytes = size_t{32} << 20;
+  std::error_code ignored;
+  while (!folder.empty() && !std::filesystem::is_directory(folder, ignored)) folder = folder.parent_path();  // not yet
+  if (folder.empty()) folder = ".";
+  FolderWriter scratch(folder / fmt::format("folio-plan-{}", ::getpid()));
+  auto const begin = std::chrono::steady_clock::now();
+  write_file(scratch.path() / "part", std::string(kBytes, 'x'));
+  (void)hash_of_file(scratch.path() / "part");
+  return double(kBytes) / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+} catch (Error const&) {
+  return 0;
+}
+
+void measure(Plan& p, TrainCommand const& c, Backend& backend) {
+  train::TrainerOptions options = train::trainer_options(c.run, p.config, p.config.context);
+  options.dtype = c.backend.compute_type();
+  train::TrainerOptions const small = train::measured_options(backend, options);
+  auto roles = train::Trainer::plan(backend, small);
+  roles.push_back(model::Evaluator::plan(backend, small.config, small.batch, small.length, small.dtype));
+  p.measured_in = bytes_of(roles);
+  if (Available const there = available_memory(backend); p.measured_in > there.bytes) {
+    p.not_measured = fmt::format("steps of one block take {}, more than can be had", amount_text(roles));
+    return;
+  }
+  p.times = train::measure_step(backend, options, kSeconds);
+  p.write_rate = write_rate(c.out.empty() ? std::filesystem::temp_directory_path() : Path(c.out).parent_path());
+  double const hold_up = p.write_rate > 0 ? double(p.checkpoint) / p.write_rate : 0;
+  p.time = train::run_time(c.run, p.from_step, *p.times, p.evaluation_batches, hold_up);
+}
+
+void look_at_data(Plan& p, TrainCommand const& c, data::Dataset const& data) {
+  int64_t const T = p.config.context;
+  p.tokens_in_epoch = data::Batcher(data.split("train"), train::batcher_options(c.run, T)).tokens_in_epoch();
+  for (data::Split const& split : data.splits())
+    if (split.name() == "train" || split.name() == "val")
+      p.evaluation_batches += data::EvalWindows(split, c.run.batch, T, train::evaluation_batches(c.run)).batches();
+}
+
+std::string clock_text(double seconds_from_now, char const* form) {
+  time_t const at = time(nullptr) + time_t(seconds_from_now);
+  tm local{};
+  localtime_r(&at, &local);
+  char text[64];
+  strftime(text, sizeof text, form, &local);
+  return text;
+}
+
+std::string lines(char const* name, std::string const& text) {
+  constexpr size_t kIndent = 13;
+  return wrapped(text, kIndent).replace(0, kIndent, fmt::format("{:<13}", name));
+}
+
+std::string bytes_text(size_t bytes) { return format_bytes(double(bytes)); }
+
+std::string chart_of(Plan const& p) {
+  report::BarChart chart{.caption = "", .bars = {}};
+  for (MemoryRole const& role : p.memory.roles)
+    chart.bars.push_back({role.name, double(role.bytes), bytes_text(role.bytes)});
+  MemoryRole const& process = p.memory.process;
+  if (p.memory.device.total == 0)
+    chart.bars.push_back({process.name, double(process.bytes), bytes_text(process.bytes)});
+  Terminal const t = terminal();
+  return terminal_chart(chart, t.utf8, size_t(t.width));
+}
+
+std::string memory_text(Plan const& p) {
+  bool const device = p.memory.device.total > 0;
+  std::string const there = p.there.bytes == UINT64_MAX ? std::string("no limit is known")
+                                                        : fmt::format("{} {}", bytes_text(p.there.bytes), p.there.by);
+  std::string out =
+      lines("memory", fmt::format("{}{}; {}{}", bytes_text(device ? p.memory.of_roles() : p.memory.total()),
+                                  device ? " on the GPU" : "", there, p.fits ? "" : ": it does not fit"));
+  out += chart_of(p);
+  if (device) out += lines("", "in the process " + bytes_text(p.memory.process.bytes));
+  return out;
+}
+
+std::string time_text(Plan const& p, TrainCommand const& c) {
+  if (!p.times) return p.not_measured.empty() ? "" : lines("time", "not measured: " + p.not_measured);
+  double const tokens = double(c.run.batch * c.run.accumulate * p.config.context);
+  train::StepTimes const& t = *p.times;
+  std::string out =
+      lines("step", fmt::format("{} s, {} tok/s; from {} steps of one of {} blocks and {} sequences, {:.1f} s in {}",
+                                t.step < 10 ? fmt::format("{:.3g}", t.step) : fmt::format("{:.1f}", t.step),
+                                format_count(tokens / t.step), t.steps, p.config.layers, t.sequences, t.seconds,
+                                bytes_text(p.measured_in)));
+  train::RunTime const& r = p.time;
+  std::string parts = fmt::format("{} steps {}", grouped(r.steps), format_duration(r.in_steps));
+  if (p.evaluation_batches > 0)
+    parts += fmt::format(", {} evaluations {}", grouped(r.evaluations), format_duration(r.in_evaluations));
+  if (p.write_rate > 0) parts += fmt::format(", {} saves at most {}", grouped(r.saves), format_duration(r.in_saves));
+  return out + lines("end", fmt::format("{}, {} from now: {}", clock_text(r.total(), "%a %d %b %H:%M"),
+                                        format_duration(r.total()), parts));
+}
+
+std::string text_of(Plan const& p, TrainCommand const& c) {
+  train::RunOptions const& o = c.run;
+  std::string out = lines("model", fmt::format("{}: {} parameters", model::describe(p.config),
+                                               grouped(model::count_parameters(p.config).total())));
+  out += lines("computes in", c.backend.description());
+  int64_t const tokens = o.batch * o.accumulate * p.config.context;
+  out += lines("batch", fmt::format("{} sequences × {} micro-batches × {} tokens = {} tokens a step", o.batch,
+                                    o.accumulate, p.config.context, grouped(tokens)));
+  if (p.tokens_in_epoch > 0)
+    out += lines("data", fmt::format("{} tokens an epoch; {} steps are {:.2f} epochs", grouped(p.tokens_in_epoch),
+                                     grouped(o.steps), double(o.steps) * double(tokens) / double(p.tokens_in_epoch)));
+  if (!p.fitted.empty()) out += lines("fit", p.fitted);
+  out += memory_text(p);
+  out += lines("largest", p.largest > 0 ? fmt::format("--batch {} fits, all else as it is", grouped(p.largest))
+                                        : std::string("no batch fits, not of one sequence"));
+  return out + time_text(p, c);
+}
+
+Json json_of(Plan const& p, TrainCommand const& c) {
+  Json roles = Json::object();
+  for (MemoryRole const& role : p.memory.roles) roles[role.name] = role.bytes;
+  bool const device = p.memory.device.total > 0;
+  Json json = {{"parameters", model::count_parameters(p.config).total()},
+               {"dtype", name_of(c.backend.compute_type())},
+               {"batch", c.run.batch},
+               {"accumulate", c.run.accumulate},
+               {"context", p.config.context},
+               {"recompute", c.run.recompute},
+               {"memory",
+                {{"roles", roles},
+                 {"process", p.memory.process.bytes},
+                 {"planned", device ? p.memory.of_roles() : p.memory.total()},
+                 {"available", p.there.bytes == UINT64_MAX ? Json() : Json(p.there.bytes)},
+                 {"available_by", p.there.by},
+                 {"on_device", device}}},
+               {"fits", p.fits},
+               {"largest_batch", p.largest},
+               {"fitted", p.fitted.empty() ? Json() : Json(p.fitted)},
+               {"step", nullptr}};
+  if (!p.times) return json;
+  double const tokens = double(c.run.batch * c.run.accumulate * p.config.context);
+  json["step"] = {{"seconds", p.times->step}, {"tokens_per_second", tokens / p.times->step}};
+  json["measured"] = {{"steps", p.times->steps},
+                      {"sequences", p.times->sequences},
+                      {"seconds", p.times->seconds},
+                      {"bytes", p.measured_in}};
+  json["run"] = {{"steps", p.time.steps},
+                 {"evaluations", p.time.evaluations},
+                 {"saves", p.time.saves},
+                 {"seconds", p.time.total()},
+                 {"seconds_in_evaluations", p.time.in_evaluations},
+                 {"seconds_in_saves", p.time.in_saves},
+                 {"end", clock_text(p.time.total(), "%FT%T%z")}};
+  return json;
+}
+
+int64_t last_step(Path const& run) {
+  auto const steps = train::checkpoint_steps(run);
+  return steps.empty() ? 0 : steps.back();
+}
+
+Plan plan_run(Command& command, std::vector<std::string> const& given) {
+  TrainCommand& c = command.train;
+  Plan p;
+  FolderWriter scratch(std::filesystem::temp_directory_path() / fmt::format("folio-plan-data-{}", ::getpid()));
+  bool const is_there = train::is_run_directory(c.out);
+  std::optional<data::Dataset> data;
+  if (is_there) {
+    settle_resumed(c, given);
+    p.from_step = last_step(c.out);
+    data.emplace(data_of(c, c.out));
+  } else {
+    settle(c, given);
+    validate(c.run);
+    if (!c.data.empty()) {
+      expect_data(c);
+      if (is_text(what_is(c.data))) prepare_text(c, model_of_from(c), scratch.path());
+      data.emplace(data_of(c, scratch.path()));
+    }
+  }
+  p.config = c.model.config(data ? data->vocab() : 0);
+  (void)tensor_rules(c.run, p.config);
+  std::unique_ptr<text::Tokenizer> tokenizer;  // as the run holds it
+  if (data && data->tokenizer_directory()) tokenizer = text::load_tokenizer(data->tokenizer_directory()->string());
+  size_t const before = train::memory_before();
+  auto const backend = c.backend.make();
+  DType const dtype = c.backend.compute_type();
+  if (c.fit != "no") {
+    p.fitted = fit(c, p.config, *backend, ladder_of(c, is_there), before);
+    p.config.context = c.model.context > 0 ? c.model.context : p.config.context;
+  }
+  p.memory = plan_of(c.run, p.config, dtype, *backend, before);
+  p.there = available_memory(*backend);
+  p.fits = fits(p.memory, p.there);
+  p.largest = largest_batch(c.run, p.config, dtype, *backend, before);
+  for (MemoryRole const& role : p.memory.roles)
+    if (role.name == "weights" || role.name == "optimizer state") p.checkpoint += role.bytes;
+  if (data) look_at_data(p, c, *data);
+  if (command.measure) measure(p, c, *backend);
+  return p;
+}
+
+}  // namespace
+
+int plan(Arguments const& arguments) {
+  Command c;
+  std::vector<std::string> given;
+  if (!parse(c.spec(), with_values_of_lone_flags(arguments), &given)) return 0;
+  if (!c.run.empty()) {
+    check(c.train.out.empty() || c.train.out == c.run[0], Fault::usage, "two runs, {} and --out {}: give one", c.run[0],
+          c.train.out);
+    c.train.out = c.run[0];
+    check(train::is_run_directory(c.train.out), Fault::missing,
+          "{} is no run: give a run directory, or the flags of folio train", c.train.out);
+  }
+  Plan const p = plan_run(c, given);
+  print(c.train.json ? dump(json_of(p, c.train), 2) + "\n" : text_of(p, c.train));
+  return p.fits ? 0 : static_cast<int>(Fault::memory);
+}
+
+}  // namespace folio::cli

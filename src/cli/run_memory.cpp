@@ -1,0 +1,141 @@
+#include "cli/run_memory.h"
+
+#include <algorithm>
+
+#include "cli/train_sampler.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "text/tokenizer.h"
+
+namespace folio::cli {
+namespace {
+
+using train::Ladder;
+using train::MemoryPlan;
+using train::Rung;
+
+// A limit kills who passes it by a page, and what the process takes besides its arenas is an estimate.
+size_t with_reserve(size_t asks) { return asks + asks / 100 + (size_t{4} << 20); }
+
+model::Config with_context(model::Config c, int64_t context) {
+  c.context = context;
+  return c;
+}
+
+Rung const* first_that_fits(std::vector<Rung> const& rungs, model::Config const& config, DType dtype, Backend& backend,
+                            size_t before) {
+  Available const there = available_memory(backend);
+  for (Rung const& r : rungs)
+    if (fits(plan_of(r.run, with_context(config, r.context), dtype, backend, before), there)) return &r;
+  return nullptr;
+}
+
+std::string text_of(MemoryPlan const& plan) {
+  std::vector<MemoryRole> all = plan.roles;
+  if (plan.device.total == 0) all.push_back(plan.process);
+  return amount_text(all);
+}
+
+std::string text_of(Available const& there, MemoryPlan const& plan) {
+  uint64_t const bytes = there.bytes + (plan.device.total ? 0 : plan.held);  // what it holds already was granted, too
+  return fmt::format("{} can be had ({} {})", format_bytes(double(bytes)), format_bytes(double(there.bytes)), there.by);
+}
+
+}  // namespace
+
+MemoryPlan plan_of(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
+                   size_t before) {
+  train::TrainerOptions options = train::trainer_options(run, config, config.context);
+  options.dtype = dtype;
+  std::vector<MemoryRole> roles = train::run_roles(backend, run, options);
+  if (run.sample_every > 0) roles.push_back(TrainSampler::plan(backend, config, dtype));
+  return train::memory_plan(backend, roles, options, before);
+}
+
+bool fits(MemoryPlan const& plan, Available const& there) { return with_reserve(plan.asks()) <= there.bytes; }
+
+void expect_fit(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
+                MemoryPlan const& plan) {
+  Available const there = available_memory(backend);
+  if (fits(plan, there)) return;
+  std::string mends = "a smaller --size or --vocab would; folio plan shows what each role takes";
+  for (auto const& [kind, flag] :
+       {std::pair{Ladder::same_context, "--fit"}, {Ladder::shorter_context, "--fit context"}}) {
+    auto const rungs = train::ladder(run, config.context, kind);
+    Rung const* const r = first_that_fits(rungs, config, dtype, backend, plan.held);
+    if (!r) continue;
+    mends = fmt::format("give {}, which takes {}", flag, flags_of(*r, run, config.context));
+    break;
+  }
+  fail(Fault::memory, "the run would hold {}, and {}: {}", text_of(plan), text_of(there, plan), mends);
+}
+
+std::string fit(TrainCommand& c, model::Config const& config, Backend& backend, Ladder kind, size_t before) {
+  DType const dtype = c.backend.compute_type();
+  MemoryPlan const was = plan_of(c.run, config, dtype, backend, before);
+  Available const there = available_memory(backend);
+  if (fits(was, there)) return "";
+  auto const rungs = train::ladder(c.run, config.context, kind);
+  Rung const* const r = first_that_fits(rungs, config, dtype, backend, before);
+  if (!r) return "";
+  MemoryPlan const now = plan_of(r->run, with_context(config, r->context), dtype, backend, before);
+  std::string const text =
+      fmt::format("--fit: the run would hold {}, and {}; it takes {}, {}, with as many tokens a step", text_of(was),
+                  text_of(there, was), flags_of(*r, c.run, config.context),
+                  format_bytes(double(now.device.total ? now.of_roles() : now.total())));
+  c.run = r->run;
+  c.model.context = r->context;
+  return text;
+}
+
+Ladder ladder_of(TrainCommand const& c, bool is_there) {
+  if (is_there) return Ladder::recompute_only;  // no other keeps its bits
+  return c.fit == "context" ? Ladder::shorter_context : Ladder::same_context;
+}
+
+void fit_as_told(TrainCommand& c, model::Config const& config, data::Dataset const& data, bool is_there) {
+  if (c.fit == "no") return;
+  std::unique_ptr<text::Tokenizer> held;
+  if (data.tokenizer_directory()) held = text::load_tokenizer(data.tokenizer_directory()->string());
+  size_t const before = train::memory_before();
+  auto const backend = c.backend.make();
+  if (std::string const chosen = fit(c, config, *backend, ladder_of(c, is_there), before); !chosen.empty()) say(chosen);
+}
+
+int64_t largest_batch(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
+                      size_t before) {
+  Available const there = available_memory(backend);
+  return train::largest(int64_t{1} << 20, [&](int64_t batch) {
+    train::RunOptions larger = run;
+    larger.batch = batch;
+    return fits(plan_of(larger, config, dtype, backend, before), there);
+  });
+}
+
+void expect_room_for_batch(Backend const& backend, std::string const& what, int64_t batch,
+                           std::function<std::vector<MemoryRole>(int64_t)> const& roles) {
+  uint64_t const there = available_memory(backend).bytes;
+  if (bytes_of(roles(batch)) <= there) return;
+  int64_t const most = train::largest(batch, [&](int64_t b) { return bytes_of(roles(b)) <= there; });
+  expect_room(backend, fmt::format("{} of {} sequences at once", what, batch), roles(batch),
+              most > 0 ? fmt::format("--batch {} fits", most) : "not one sequence fits, a smaller model asks for less");
+}
+
+std::vector<std::string> with_values_of_lone_flags(std::vector<std::string> arguments) {
+  struct Lone {
+    char const* flag;
+    std::vector<std::string> values;
+  };
+  for (Lone const& lone : {Lone{"--resume", {"auto", "yes", "no"}}, Lone{"--fit", {"context", "yes", "no"}}})
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      if (arguments[i] != lone.flag) continue;
+      bool const has_value =
+          i + 1 < arguments.size() && std::ranges::find(lone.values, arguments[i + 1]) != lone.values.end();
+      arguments[i] += "=" + (has_value ? arguments[i + 1] : "yes");
+      if (has_value) arguments.erase(arguments.begin() + int64_t(i) + 1);
+    }
+  return arguments;
+}
+
+}  // namespace folio::cli

@@ -1,0 +1,174 @@
+#include "train/step_time.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "core/random.h"
+#include "model/evaluate.h"
+#include "model/sizes.h"
+
+namespace folio::train {
+namespace {
+
+constexpr int64_t kRows = 1024, kRowsOfDevice = 16384;  // tokens that keep a machine busy
+constexpr int kMostSteps = 7;
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+double median(std::vector<double> v) {
+  std::ranges::sort(v);
+  return v[v.size() / 2];
+}
+
+struct Parts {  // seconds
+  double blocks = 0, outside = 0, update = 0;
+  double sum() const { return blocks + outside + update; }
+};
+
+// Adds up the ops of a pass by where they stand. Reading an element waits for what a device has queued.
+class OpClock {
+ public:
+  OpClock(Backend& backend, Tensor probe) : backend_(backend), probe_(probe.reshaped({1})) {
+    wait();
+    last_ = now();
+    before_ = backend.observe([this](Event const& e) {
+      wait();
+      double const time = now();
+      (e.phase == Phase::update ? parts.update : e.layer >= 0 ? parts.blocks : parts.outside) += time - last_;
+      last_ = time;
+    });
+  }
+  ~OpClock() { backend_.observe(std::move(before_)); }
+  OpClock(OpClock const&) = delete;
+  Parts parts;
+
+ private:
+  void wait() {
+    std::byte element[16];
+    backend_.download(element, probe_);
+  }
+  Backend& backend_;
+  Tensor probe_;
+  Observer before_;
+  double last_ = 0;
+};
+
+// What a pass takes, by its parts: the medians of the clock's, scaled to what it takes unwatched.
+Parts measured(Backend& backend, Tensor probe, double until, int64_t* count, std::function<void()> const& pass) {
+  std::vector<double> whole, blocks, outside, update;
+  pass();  // makes what is made once: products' primitives, a device's kernels
+  do {
+    double const begin = now();
+    pass();
+    whole.push_back(now() - begin);
+    OpClock clock(backend, probe);
+    pass();
+    blocks.push_back(clock.parts.blocks), outside.push_back(clock.parts.outside), update.push_back(clock.parts.update);
+  } while (now() < until && whole.size() < kMostSteps);
+  if (count) *count = int64_t(whole.size());
+  Parts p{median(blocks), median(outside), median(update)};
+  double const scale = median(whole) / p.sum();
+  return {p.blocks * scale, p.outside * scale, p.update * scale};
+}
+
+// Small numbers of both signs: a step on zeros would be another one for a processor that saves power.
+void fill(Backend& backend, model::Weights const& w) {
+  std::vector<float> pattern(size_t{1} << 20);
+  for (size_t i = 0; i < pattern.size(); ++i)
+    pattern[i] = 0.04f * (float(philox({uint32_t(i), 0, 0, 0}, 1)[0]) * 0x1p-32f - 0.5f);
+  for_each(w, [&](std::string const&, Weight const& weight, model::Spec const& spec) {
+    Tensor const flat = weight.master.reshaped({spec.shape.size()});
+    for (int64_t first = 0; first < flat.size(); first += int64_t(pattern.size())) {
+      Tensor const piece = flat.slice(first, std::min(flat.size(), first + int64_t(pattern.size())));
+      if (piece.dtype == DType::f32) backend.upload(piece, pattern.data());
+      else backend.upload(piece, std::vector<double>(pattern.begin(), pattern.begin() + piece.size()).data());
+    }
+    backend.prepare(weight);
+  });
+}
+
+data::HostBatch any_batch(TrainerOptions const& o) {
+  data::HostBatch b;
+  for (int64_t i = 0; i < o.batch * o.length; ++i) {
+    auto const words = philox({uint32_t(i), 1, 0, 0}, 1);
+    b.tokens.push_back(int32_t(words[0] % uint64_t(o.config.vocab)));
+    b.targets.push_back(int32_t(words[1] % uint64_t(o.config.vocab)));
+  }
+  b.token_weights.assign(b.tokens.size(), 1);
+  for (int64_t s = 0; s < o.batch; ++s) b.sequences.push_back(s);
+  b.total_weight = double(b.tokens.size());
+  return b;
+}
+
+double copy_rate(Backend& backend, Tensor from) {
+  int64_t const rows = std::max<int64_t>(1, from.shape[0] * (int64_t{32} << 20) / int64_t(from.bytes()));
+  Tensor const part = from.slice(0, std::min(rows, from.shape[0]));
+  std::vector<std::byte> to(part.bytes());
+  double const begin = now();
+  backend.download(to.data(), part);
+  return double(part.bytes()) / std::max(1e-9, now() - begin);
+}
+
+}  // namespace
+
+RunTime run_time(RunOptions const& o, int64_t from, StepTimes const& t, int64_t batches, double save) {
+  auto const multiples = [&](int64_t of) { return o.steps / of - from / of; };  // after `from`, up to the last step
+  auto const ends_on = [&](int64_t of) { return o.steps % of == 0; };
+  int64_t const both = std::lcm(std::min(o.eval_every, o.steps + 1), std::min(o.checkpoint_every, o.steps + 1));
+  bool const one_more = o.steps > from && !ends_on(o.eval_every);  // evaluation, after the last step
+  RunTime r{.steps = o.steps - from};
+  r.evaluations = multiples(o.eval_every) + one_more + (from == 0);
+  r.saves = multiples(o.eval_every) + multiples(o.checkpoint_every) - multiples(both) +
+            (one_more && !ends_on(o.checkpoint_every));
+  r.in_steps = double(r.steps) * t.step;
+  r.in_evaluations = double(r.evaluations * batches) * t.evaluation_batch;
+  r.in_saves = double(r.saves) * save;
+  return r;
+}
+
+TrainerOptions measured_options(Backend& backend, TrainerOptions const& o) {
+  TrainerOptions small = o;
+  int64_t const rows = backend.device_memory().total > 0 ? kRowsOfDevice : kRows;
+  small.config.layers = 1;
+  small.batch = std::clamp<int64_t>(rows / o.length, 1, o.batch);
+  small.accumulate = 1;
+  small.chunk = std::min(o.chunk, small.batch * o.length);
+  small.initialise = false;
+  small.groups.clear();  // a block that is not there has no tensors
+  return small;
+}
+
+StepTimes measure_step(Backend& backend, TrainerOptions const& o, double budget) {
+  double const begin = now();
+  TrainerOptions const small = measured_options(backend, o);
+  Trainer trainer(backend, small);
+  fill(backend, trainer.weights());
+  data::HostBatch const batch = any_batch(small);
+  StepTimes t{.sequences = small.batch};
+  Tensor const probe = trainer.acts().losses;
+  Parts const step = measured(backend, probe, begin + 0.75 * budget, &t.steps, [&] {
+    trainer.step(batch, 1e-6);
+    (void)trainer.state();
+  });
+  auto const count = [](model::Config const& c) { return double(model::count_parameters(c).total()); };
+  double const layers = double(o.config.layers), sequences = double(o.batch) / double(small.batch);
+  t.step = double(o.accumulate) * sequences * (layers * step.blocks + step.outside) +
+           step.update * count(o.config) / count(small.config);
+
+  model::Evaluator evaluate(backend, small.config, small.batch, small.length, small.dtype);
+  Parts const evaluation = measured(backend, probe, begin + budget, nullptr, [&] {
+    bool given = false;
+    evaluate(trainer.weights(), [&](model::EvalBatch& b) {
+      b = {batch.tokens, batch.targets, {}};
+      return !std::exchange(given, true);
+    });
+  });
+  t.evaluation_batch = sequences * (layers * evaluation.blocks + evaluation.outside);
+  t.copy_rate = copy_rate(backend, trainer.weights().wte.master);
+  t.seconds = now() - begin;
+  return t;
+}
+
+}  // namespace folio::train

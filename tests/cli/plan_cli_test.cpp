@@ -1,0 +1,210 @@
+// folio plan, --fit, and what refuses before it takes memory: under real limits, of a control group where this machine
+// lets one be made, and of the process' own data.
+#include <fstream>
+#include <set>
+
+#include "tests/support/runs.h"
+
+namespace folio {
+namespace {
+
+using test::Ended;
+using test::run;
+using test::ScratchFolder;
+using test::Surroundings;
+using Words = std::vector<std::string>;
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+// A group of this process' own with a limit of memory; none where that may not be.
+class Group {
+ public:
+  explicit Group(size_t limit) {
+    std::ifstream in("/proc/self/cgroup");
+    for (std::string line; std::getline(in, line);) {
+      size_t const first = line.find(':'), second = line.find(':', first + 1);
+      if (second == line.npos) continue;
+      std::string const names = ',' + line.substr(first + 1, second - first - 1) + ',', own = line.substr(second + 1);
+      if (names == ",,") make("/sys/fs/cgroup" + own, "memory.max", limit);
+      if (names.find(",memory,") != names.npos) make("/sys/fs/cgroup/memory" + own, "memory.limit_in_bytes", limit);
+    }
+  }
+  ~Group() {
+    std::error_code ignored;
+    if (!path.empty()) std::filesystem::remove(path, ignored);
+  }
+  Group(Group const&) = delete;
+  std::string path;
+
+ private:
+  void make(std::string const& parent, char const* file, size_t limit) {
+    std::string const name = parent + "/folio-test-" + std::to_string(::getpid());
+    std::error_code error;
+    if (!path.empty() || !std::filesystem::create_directory(name, error)) return;
+    std::ofstream out(name + "/" + file);
+    out << limit << std::flush;
+    if (out && std::filesystem::exists(name + "/cgroup.procs", error)) path = name;
+    else std::filesystem::remove(name, error);
+  }
+};
+
+class PlanCli : public testing::Test {
+ protected:
+  PlanCli() { write_file(folder / "text.txt", test::speeches()); }
+  std::string at(std::string const& name) const { return (folder / name).string(); }
+  Words words(std::string const& verb, Words const& more) const {
+    Words all = {verb,        "--layers",      "2",       "--heads", "2",       "--embd",    "64",
+                 "--context", "256",           "--dtype", "f32",     "--vocab", "300",       "--eval-batches",
+                 "2",         "--stats-every", "0",       "--seed",  "5",       "--threads", "2"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  Words train(std::string const& out, Words more) const {
+    more.insert(more.begin(), {"--data", at("text.txt"), "--tokenizer", "char", "--out", at(out)});
+    return words("train", more);
+  }
+  static Json json_of(Ended const& ended) {
+    EXPECT_TRUE(ended.code == 0 || ended.code == 71) << ended.err;
+    return parse_json(ended.out, "result");
+  }
+  Json plan(Words const& more, Surroundings const& s = {}) const {
+    Words all = words("plan", more);
+    all.insert(all.end(), {"--json", "--no-measure"});
+    return json_of(run(all, s));
+  }
+  std::vector<double> losses(std::string const& out, char const* type, char const* key) const {
+    std::vector<double> found;
+    std::istringstream in(read_file(folder / out / "metrics.jsonl"));
+    for (std::string line; std::getline(in, line);)
+      if (Json json = parse_json(line, ""); json["type"] == type) found.push_back(json[key].get<double>());
+    return found;
+  }
+  // The largest batch that is named trains under the limit; one more is refused before anything is taken.
+  void expect_largest(Surroundings const& limited) const {
+    Json const planned = plan({"--data", at("text.txt"), "--tokenizer", "char"}, limited);
+    int64_t const most = planned["largest_batch"].get<int64_t>();
+    std::printf("  largest batch %ld, %.1f MiB can be had: %s\n", long(most),
+                planned["memory"]["available"].get<double>() / double(kMiB),
+                planned["memory"]["available_by"].get<std::string>().c_str());
+    ASSERT_GT(most, 4);
+    Ended const fits = run(train("fits", {"--batch", std::to_string(most), "--steps", "2", "--warmup", "0"}), limited);
+    EXPECT_EQ(fits.code, 0) << fits.err << fits.signal;
+    Ended const more =
+        run(train("more", {"--batch", std::to_string(most + 1), "--steps", "2", "--warmup", "0"}), limited);
+    EXPECT_EQ(more.code, 71) << more.err;
+    EXPECT_FALSE(std::filesystem::exists(folder / "more")) << "a run that never began";
+    EXPECT_NE(more.err.find("activations"), more.err.npos) << "what asks for how much: " << more.err;
+    EXPECT_NE(more.err.find("give --fit, which takes --batch"), more.err.npos) << more.err;
+  }
+  ScratchFolder folder;
+};
+
+TEST_F(PlanCli, TellsMemoryByRoleStepTimeAndEndAndTakesNothing) {
+  Ended const ended = run(words("plan", {"--data", at("text.txt"), "--batch", "4", "--out", at("run")}));
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  for (char const* word :
+       {"weights ", "gradients ", "optimizer state ", "activations ", "activation gradients ", "scratch ",
+        "evaluation ", "program and libraries ", "--batch ", "tok/s", "evaluations", "saves", "from now"})
+    EXPECT_NE(ended.out.find(word), ended.out.npos) << word << " in " << ended.out;
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+  std::set<std::string> left;
+  for (auto const& entry : std::filesystem::directory_iterator(folder.path())) left.insert(entry.path().filename());
+  EXPECT_EQ(left, (std::set<std::string>{"text.txt"}));
+}
+
+TEST_F(PlanCli, SaysWhatTrainThenSaysAndWhatGoingOnTakes) {
+  Words const same = {"--data", at("text.txt"), "--tokenizer", "char", "--batch", "32", "--stats-every", "10"};
+  Json const planned = plan(same);
+  Words more = {"--batch", "32", "--stats-every", "10", "--steps", "2", "--warmup", "0", "--json"};
+  Ended const trained = run(train("run", more));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  double const said = parse_json(trained.out, "result")["memory"]["planned"].get<double>();
+  EXPECT_NEAR(planned["memory"]["planned"].get<double>(), said, 0.02 * said + 2 * double(kMiB));
+  Ended const of_run = run({"plan", at("run"), "--steps", "10", "--json"});
+  ASSERT_EQ(of_run.code, 0) << of_run.err;
+  Json const going_on = parse_json(of_run.out, "result");
+  EXPECT_EQ(going_on["batch"], 32);
+  EXPECT_EQ(going_on["run"]["steps"], 8) << "two are taken";
+  EXPECT_EQ(going_on["memory"]["roles"], planned["memory"]["roles"]);
+  EXPECT_GT(going_on["step"]["seconds"].get<double>(), 0);
+  EXPECT_EQ(run({"plan", at("text.txt")}).code, 66);
+}
+
+TEST_F(PlanCli, LargestBatchFitsUnderALimitOfTheProcessAndOneMoreDoesNot) {
+  expect_largest({.data_limit = 300 * kMiB});
+}
+
+TEST_F(PlanCli, LargestBatchFitsUnderAContainersLimitAndOneMoreDoesNot) {
+  Group const group(250 * kMiB);
+  if (group.path.empty()) GTEST_SKIP() << "this machine lets no control group be made";
+  expect_largest({.group = group.path});
+}
+
+TEST_F(PlanCli, FitKeepsTheLossAndTheRunResumesAsItWasFitted) {
+  Surroundings const limited{.data_limit = 300 * kMiB};
+  Words const more = {"--batch", "96", "--steps", "6", "--warmup", "0", "--eval-every", "3", "--checkpoint-every", "3"};
+  ASSERT_EQ(run(train("whole", more)).code, 0);
+  EXPECT_EQ(run(train("refused", more), limited).code, 71);
+  Words fitting = more;
+  fitting.push_back("--fit");
+  Ended const fitted = run(train("fitted", fitting), limited);
+  ASSERT_EQ(fitted.code, 0) << fitted.err;
+  EXPECT_NE(fitted.err.find("--fit: the run would hold"), fitted.err.npos) << fitted.err;
+  std::string const config = read_file(folder / "fitted" / "config.toml");
+  EXPECT_EQ(config.find("batch = 96"), config.npos) << config;
+  for (auto const& [type, key] : {std::pair{"step", "loss"}, {"step", "norm"}, {"eval", "val"}, {"eval", "train"}}) {
+    auto const whole = losses("whole", type, key), now = losses("fitted", type, key);
+    ASSERT_EQ(whole.size(), now.size());
+    for (size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(now[i], whole[i], 2e-4 * std::abs(whole[i])) << type << key;
+  }
+  // The same command again, stopped in the middle and taken up: the bits of the run that was not stopped.
+  Words stopped = fitting;
+  stopped.insert(stopped.end(), {"--resume", "auto", "--stop-after", "4"});
+  EXPECT_EQ(run(train("parts", stopped), limited).code, 75);
+  Ended const resumed = run(train("parts", stopped), limited);
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  test::expect_same_run(folder / "fitted", folder / "parts");
+}
+
+TEST_F(PlanCli, FitShortensTheContextOnlyWhereAsked) {
+  Words const tight = {"--layers",  "4",    "--embd",  "256", "--heads", "4",
+                       "--context", "4096", "--batch", "1",   "--vocab", "300"};
+  Surroundings const limited{.data_limit = 220 * kMiB};
+  Words ask = tight;
+  ask.push_back("--fit");
+  Json const no = plan(ask, limited);
+  EXPECT_FALSE(no["fits"].get<bool>());
+  EXPECT_EQ(no["context"], 4096);
+  ask.push_back("context");
+  Json const yes = plan(ask, limited);
+  EXPECT_TRUE(yes["fits"].get<bool>());
+  EXPECT_LT(yes["context"].get<int64_t>(), 4096);
+  EXPECT_EQ(yes["context"].get<int64_t>() * yes["batch"].get<int64_t>() * yes["accumulate"].get<int64_t>(), 4096);
+}
+
+TEST_F(PlanCli, WhatCannotGoOnNamesTheFlagThatMendsItAndGenerationTakesLess) {
+  ASSERT_EQ(
+      run(train("run", {"--context", "512", "--embd", "128", "--batch", "2", "--steps", "1", "--warmup", "0"})).code,
+      0);
+  Words const generate = {"generate",         at("run"), "--prompt", "love", "--n",   "32",
+                          "--max-new-tokens", "480",     "--dtype",  "f32",  "--json"};
+  Ended const whole = run(generate), limited = run(generate, {.data_limit = 40 * kMiB});
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(whole.err.find("at a time"), whole.err.npos) << whole.err;
+  ASSERT_EQ(limited.code, 0) << limited.err;
+  EXPECT_NE(limited.err.find("32 texts at a time ask for"), limited.err.npos) << limited.err;
+  EXPECT_EQ(whole.out, limited.out) << "the same texts";
+  Ended const gradients =
+      run({"inspect", "--size", "baby", "--batch", "64", "--gradients"}, {.data_limit = 600 * kMiB});
+  EXPECT_EQ(gradients.code, 71);
+  EXPECT_NE(gradients.err.find("the pass of 64 sequences at once asks for"), gradients.err.npos) << gradients.err;
+  EXPECT_NE(gradients.err.find(": --batch "), gradients.err.npos) << gradients.err;
+  Ended const eval =
+      run({"eval", at("run"), "--data", at("run") + "/data", "--split", "train", "--batch", "64", "--dtype", "f32"},
+          {.data_limit = 40 * kMiB});
+  EXPECT_EQ(eval.code, 71) << eval.err;
+  EXPECT_NE(eval.err.find(": --batch "), eval.err.npos) << eval.err;
+}
+
+}  // namespace
+}  // namespace folio
