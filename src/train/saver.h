@@ -31,7 +31,6 @@ class Saver {
   /// Of the saves that have ended since the last call.
   std::vector<SaveReport> reports();
 
-
  private:
   void write();
 
