@@ -104,28 +104,38 @@ std::string to_toml(Fields const& fields, std::function<std::string(Field const&
 
 namespace {
 
-// toml++ 3.0 takes a character above ASCII between keys and values into a branch that it declares unreachable. TOML has
-// none there but in quotes and comments, so such a text is refused before it is parsed.
+// toml++ 3.0 takes a character above ASCII between keys and values, and in a value that is no string, into a branch
+// that it declares unreachable. TOML has none there but in quotes and comments, so such a text is refused before it is
+// parsed. Quotes count where a key or a value begins; elsewhere its parser does not see them as quotes.
 void check_letters(std::string_view text, std::string const& name) {
   std::string_view open;  // the quotes that a string ends with, or # in a comment
+  char before = '\n';     // the last character that is no blank
   int64_t line = 1;
   for (size_t i = 0; i < text.size(); ++i) {
     char const c = text[i];
     if (c == '\n') ++line;
     if (open == "#" || ((open == "\"" || open == "'") && c == '\n')) {
-      if (c == '\n') open = {};
+      if (c == '\n') open = {}, before = c;
     } else if (!open.empty()) {
-      if (c == '\\' && open.front() == '"' && i + 1 < text.size()) line += text[++i] == '\n';
-      else if (text.substr(i).starts_with(open)) i += open.size() - 1, open = {};
+      if (c == '\\' && open.front() == '"' && i + 1 < text.size()) {
+        line += text[++i] == '\n';
+      } else if (text.substr(i).starts_with(open)) {
+        i += open.size() - 1;
+        for (int more = 0; more < 2 && open.size() == 3 && i + 1 < text.size() && text[i + 1] == c; ++more) ++i;
+        open = {}, before = c;
+      }
     } else if (c == '#') {
       open = "#";
     } else if (c == '"' || c == '\'') {
+      check(std::string_view("\n\r=[,{.").find(before) != std::string_view::npos, Fault::content,
+            "{}, line {}: not TOML: a quote inside a value", name, line);
       std::string_view const triple = c == '"' ? R"(""")" : "'''";
       open = text.substr(i).starts_with(triple) ? triple : triple.substr(2);
       i += open.size() - 1;
     } else {
       check(static_cast<unsigned char>(c) < 0x80, Fault::content,
             "{}, line {}: not TOML: a letter that is not ASCII outside of quotes", name, line);
+      if (c != ' ' && c != '\t') before = c;
     }
   }
 }
