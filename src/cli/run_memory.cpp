@@ -80,10 +80,9 @@ std::string fit(TrainCommand& c, model::Config const& config, Backend& backend, 
   Rung const* const r = first_that_fits(rungs, config, dtype, backend, before);
   if (!r) return "";
   MemoryPlan const now = plan_of(r->run, with_context(config, r->context), dtype, backend, before);
-  std::string const text =
-      fmt::format("--fit: the run would hold {}, and {}; it takes {}, {}, with as many tokens a step", text_of(was),
-                  text_of(there, was), flags_of(*r, c.run, config.context),
-                  format_bytes(double(now.device.total ? now.of_roles() : now.total())));
+  std::string const text = fmt::format("the run would hold {}, and {}; it takes {}, {}, with as many tokens a step",
+                                       text_of(was), text_of(there, was), flags_of(*r, c.run, config.context),
+                                       format_bytes(double(now.device.total ? now.of_roles() : now.total())));
   c.run = r->run;
   c.model.context = r->context;
   return text;
@@ -100,7 +99,8 @@ void fit_as_told(TrainCommand& c, model::Config const& config, data::Dataset con
   if (data.tokenizer_directory()) held = text::load_tokenizer(data.tokenizer_directory()->string());
   size_t const before = train::memory_before();
   auto const backend = c.backend.make();
-  if (std::string const chosen = fit(c, config, *backend, ladder_of(c, is_there), before); !chosen.empty()) say(chosen);
+  if (std::string const chosen = fit(c, config, *backend, ladder_of(c, is_there), before); !chosen.empty())
+    say("--fit: " + chosen);
 }
 
 int64_t largest_batch(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,

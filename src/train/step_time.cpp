@@ -13,13 +13,14 @@ namespace folio::train {
 namespace {
 
 constexpr int64_t kRows = 1024, kRowsOfDevice = 16384;  // tokens that keep a machine busy
-constexpr int kMostSteps = 7;
+constexpr size_t kEnough = 7;                           // passes, where they are no shorter than
+constexpr double kShortest = 0.15;                      // seconds
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double median(std::vector<double> v) {
   std::ranges::sort(v);
-  return v[v.size() / 2];
+  return v[(v.size() - 1) / 2];
 }
 
 struct Parts {  // seconds
@@ -56,9 +57,10 @@ class OpClock {
 };
 
 // What a pass takes, by its parts: the medians of the clock's, scaled to what it takes unwatched.
-Parts measured(Backend& backend, Tensor probe, double until, int64_t* count, std::function<void()> const& pass) {
+Parts measured(Backend& backend, Tensor probe, double budget, int64_t* count, std::function<void()> const& pass) {
   std::vector<double> whole, blocks, outside, update;
   pass();  // makes what is made once: products' primitives, a device's kernels
+  double const start = now(), least = std::min(budget, kShortest * double(kEnough));
   do {
     double const begin = now();
     pass();
@@ -66,24 +68,26 @@ Parts measured(Backend& backend, Tensor probe, double until, int64_t* count, std
     OpClock clock(backend, probe);
     pass();
     blocks.push_back(clock.parts.blocks), outside.push_back(clock.parts.outside), update.push_back(clock.parts.update);
-  } while (now() < until && whole.size() < kMostSteps);
+  } while (now() - start < (whole.size() < kEnough ? budget : least));
   if (count) *count = int64_t(whole.size());
   Parts p{median(blocks), median(outside), median(update)};
   double const scale = median(whole) / p.sum();
   return {p.blocks * scale, p.outside * scale, p.update * scale};
 }
 
-// Small numbers of both signs: a step on zeros would be another one for a processor that saves power.
+// As in a new model, but a pattern for the draws: what is much smaller becomes numbers that a processor is slow at.
 void fill(Backend& backend, model::Weights const& w) {
-  std::vector<float> pattern(size_t{1} << 20);
-  for (size_t i = 0; i < pattern.size(); ++i)
-    pattern[i] = 0.04f * (float(philox({uint32_t(i), 0, 0, 0}, 1)[0]) * 0x1p-32f - 0.5f);
+  std::vector<double> pattern(size_t{1} << 20);
+  for (size_t i = 0; i < pattern.size(); ++i)  // uniform, of deviation 1
+    pattern[i] = std::sqrt(12.0) * (double(philox({uint32_t(i), 0, 0, 0}, 1)[0]) * 0x1p-32 - 0.5);
   for_each(w, [&](std::string const&, Weight const& weight, model::Spec const& spec) {
     Tensor const flat = weight.master.reshaped({spec.shape.size()});
     for (int64_t first = 0; first < flat.size(); first += int64_t(pattern.size())) {
       Tensor const piece = flat.slice(first, std::min(flat.size(), first + int64_t(pattern.size())));
-      if (piece.dtype == DType::f32) backend.upload(piece, pattern.data());
-      else backend.upload(piece, std::vector<double>(pattern.begin(), pattern.begin() + piece.size()).data());
+      std::vector<double> values(pattern.begin(), pattern.begin() + piece.size());
+      for (double& v : values) v = spec.deviation > 0 ? spec.deviation * v : spec.value;
+      if (piece.dtype == DType::f64) backend.upload(piece, values.data());
+      else backend.upload(piece, std::vector<float>(values.begin(), values.end()).data());
     }
     backend.prepare(weight);
   });
@@ -148,7 +152,7 @@ StepTimes measure_step(Backend& backend, TrainerOptions const& o, double budget)
   data::HostBatch const batch = any_batch(small);
   StepTimes t{.sequences = small.batch};
   Tensor const probe = trainer.acts().losses;
-  Parts const step = measured(backend, probe, begin + 0.75 * budget, &t.steps, [&] {
+  Parts const step = measured(backend, probe, 0.75 * budget, &t.steps, [&] {
     trainer.step(batch, 1e-6);
     (void)trainer.state();
   });
@@ -158,7 +162,7 @@ StepTimes measure_step(Backend& backend, TrainerOptions const& o, double budget)
            step.update * count(o.config) / count(small.config);
 
   model::Evaluator evaluate(backend, small.config, small.batch, small.length, small.dtype);
-  Parts const evaluation = measured(backend, probe, begin + budget, nullptr, [&] {
+  Parts const evaluation = measured(backend, probe, 0.25 * budget, nullptr, [&] {
     bool given = false;
     evaluate(trainer.weights(), [&](model::EvalBatch& b) {
       b = {batch.tokens, batch.targets, {}};
