@@ -14,7 +14,7 @@ constexpr double kWidth = 0.1;       // deviation of the smoothing kernel, decad
 constexpr double kFarAbove = 1.5;    // times the first loss: the curve ends
 constexpr double kLeastFall = 0.02;  // share of the first loss that the curve must fall by
 constexpr double kRisen = 0.05;      // share of that fall above the lowest at which it has turned
-constexpr double kBelow = 4.5;       // the rate named lies so many times below that place
+constexpr double kBelow = 4.5;       // the rate named lies so many times below that place, nor above the lowest loss
 
 bool by_loss(RatePoint a, RatePoint b) { return a.loss < b.loss; }
 double decade(double rate) { return std::log10(rate); }
@@ -98,15 +98,20 @@ FoundRate find_rate(RateSearch const& o, std::vector<std::vector<RatePoint>> con
   auto const risen = std::find_if(lowest, end, [&](RatePoint p) { return p.loss > high; });
   f.lowest = lowest->rate, f.risen = (risen == end ? end - 1 : risen)->rate;
   f.turned = risen != end || f.curve.size() < size_t(o.steps);
-  f.rate = std::strtod(fmt::format("{:.1e}", f.risen / kBelow).c_str(), nullptr);
-  f.why = f.turned ? fmt::format(
-                         "the loss is lowest at a rate of {} and has clearly risen at {}; {} lies {} times below "
-                         "that",
-                         format_rate(f.lowest), format_rate(f.risen), format_rate(f.rate), kBelow)
-                   : fmt::format(
-                         "the loss had not clearly risen at {}, the highest rate; {} lies {} times below it: "
-                         "search on with --to-rate",
-                         format_rate(f.risen), format_rate(f.rate), kBelow);
+  bool const wide = f.lowest < f.risen / kBelow;
+  f.rate = std::strtod(fmt::format("{:.1e}", wide ? f.lowest : f.risen / kBelow).c_str(), nullptr);
+  f.why = wide ? fmt::format(
+                     "the loss is lowest at a rate of {} and rises slowly, until {}; above its lowest no rate is "
+                     "named",
+                     format_rate(f.lowest), format_rate(f.risen))
+          : f.turned ? fmt::format(
+                           "the loss is lowest at a rate of {} and has clearly risen at {}; {} lies {} times below "
+                           "that",
+                           format_rate(f.lowest), format_rate(f.risen), format_rate(f.rate), kBelow)
+                     : fmt::format(
+                           "the loss had not clearly risen at {}, the highest rate; {} lies {} times below it: "
+                           "search on with --to-rate",
+                           format_rate(f.risen), format_rate(f.rate), kBelow);
   return f;
 }
 

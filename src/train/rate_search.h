@@ -36,8 +36,9 @@ struct FoundRate {
   std::string why = {};               // a sentence
 };
 
-/// Of the curves of the seeds, which end where the loss left all bounds. The rate is `risen` / 4.5: the least distance
-/// from where a step is too large at which runs of several hundred steps hold (docs/numerics.md has the figures).
+/// Of the curves of the seeds, which end where the loss left all bounds. The rate is `risen` / 4.5, the least distance
+/// from where a step is too large at which runs of several hundred steps hold, and at most `lowest`, where the loss
+/// hardly rises over a decade (docs/numerics.md has the figures).
 /// Fault::failed where no rate stands out.
 FoundRate find_rate(RateSearch const&, std::vector<std::vector<RatePoint>> const& curves);
 

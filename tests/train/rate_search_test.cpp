@@ -1,6 +1,7 @@
 // The rate that a search names: from curves whose answer is known, and from curves that are trained.
 #include "train/rate_search.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -15,7 +16,8 @@ namespace {
 
 using test::error_of;
 
-// Falls from 4 to 2 where the logarithm of the rate passes `from`, rises again to 5 beyond `to`; noise of this size.
+// Falls from 4 to 2 where the logarithm of the rate passes `from`, a little on to `to`, rises again to 4 beyond it;
+// noise of this size.
 std::vector<RatePoint> valley(RateSearch const& o, double from, double to, double noise, unsigned seed) {
   std::mt19937 random(seed);
   std::normal_distribution<double> normal(0, 1);
@@ -23,7 +25,9 @@ std::vector<RatePoint> valley(RateSearch const& o, double from, double to, doubl
   for (int64_t i = 0; i < o.steps; ++i) {
     double const x = std::log10(rate_of(o, i));
     double const below = std::max(0.0, std::log10(from) - x), above = std::max(0.0, x - std::log10(to));
-    curve.push_back({rate_of(o, i), 2 + std::min(2.0, below * below + 3 * above * above) + noise * normal(random)});
+    double const tilt = 0.1 * std::clamp(std::log10(to) - x, 0.0, std::log10(to / from));
+    curve.push_back(
+        {rate_of(o, i), 2 + std::min(2.0, tilt + below * below + 3 * above * above) + noise * normal(random)});
   }
   return curve;
 }
@@ -49,6 +53,19 @@ TEST(RateSearch, NamesARateWellBelowTheOneAtWhichTheLossHasRisen) {
     EXPECT_LE(f.lowest, to);
     EXPECT_NE(f.why.find("has clearly risen at"), std::string::npos) << f.why;
   }
+}
+
+TEST(RateSearch, NamesNoneAboveTheLowestLossWhereItRisesSlowly) {
+  RateSearch const o;
+  std::vector<RatePoint> curve;
+  for (int64_t i = 0; i < o.steps; ++i) {
+    double const x = std::log10(rate_of(o, i)) + 2.5;  // decades above the lowest
+    curve.push_back({rate_of(o, i), 2 + std::min(2.0, x < 0 ? x * x : 0.05 * x)});
+  }
+  FoundRate const f = find_rate(o, {curve});
+  EXPECT_NEAR(std::log10(f.rate), -2.5, 0.08);
+  EXPECT_GT(f.risen, 10 * f.rate);
+  EXPECT_NE(f.why.find("rises slowly"), std::string::npos) << f.why;
 }
 
 TEST(RateSearch, NoiseOfABatchMovesItLittle) {
