@@ -310,8 +310,13 @@ std::string table_of(train::Sweep const& sweep) {
   columns.insert(columns.end(), {{"steps"}, {"became", false}});
   report::Table table(columns);
   int64_t rank = 0;
+  // A name says all that is varied: it is cut only where a terminal has no room for it.
+  constexpr size_t kOthers = 44;
+  Terminal const t = terminal();
+  size_t const room =
+      t.out_is_terminal ? std::max<size_t>(40, size_t(t.width) - std::min(size_t(t.width), kOthers)) : 200;
   for (train::Ranked const& r : sweep.ranking()) {
-    std::vector<std::string> row = {std::to_string(++rank), report::shortened(sweep.settings()[r.setting].name, 40),
+    std::vector<std::string> row = {std::to_string(++rank), report::shortened(sweep.settings()[r.setting].name, room),
                                     val_text(r, 4)};
     if (seeds) row.push_back(deviation_text(r, 4));
     row.insert(row.end(), {report::grouped(r.step), name_of(r.status)});

@@ -132,6 +132,13 @@ double Sweep::val_at(SweepRun const& r, int64_t step) const {
   return best;
 }
 
+double Sweep::val_by(size_t setting, int64_t step) const {
+  double sum = 0, runs = 0;
+  for (SweepRun const& r : runs_)
+    if (r.setting == setting) sum += val_at(r, step), runs += 1;
+  return sum / runs;
+}
+
 bool Sweep::alive(size_t setting) const {
   return std::ranges::none_of(runs_, [&](SweepRun const& r) {
     return r.setting == setting &&

@@ -90,6 +90,8 @@ class Sweep {
   bool resumed() const { return resumed_; }
   /// The best first; those that were dropped by how far they came, then those that diverged or failed.
   std::vector<Ranked> ranking() const;
+  /// Of a setting at a step, mean over its seeds: the lowest validation loss up to it; infinite where there is none.
+  double val_by(size_t setting, int64_t step) const;
   Json json() const;
 
  private:

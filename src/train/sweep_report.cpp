@@ -114,12 +114,16 @@ class Page {
   }
 
   // The lowest loss that was found with each value, of settings that differ in nothing else on average: not listed
-  // ones.
+  // ones, nor those that were dropped, for a shorter run ends higher.
   void add_setting(std::string const& field, report::SvgFile& file) const {
     std::vector<std::pair<std::string, double>> best;
-    bool numbers = true;
+    bool numbers = true, all = true;
     for (Ranked const& r : ranking_) {
       if (!r.learnt() || sweep_.settings()[r.setting].listed) continue;
+      if (r.step < ranking_[0].step) {
+        all = false;
+        continue;
+      }
       auto const run = std::ranges::find(sweep_.runs(), r.setting, &SweepRun::setting);
       std::string const value = run->values.at(field);
       numbers = numbers && std::isfinite(number_of(value));
@@ -128,7 +132,9 @@ class Page {
       else at->second = std::min(at->second, r.val);
     }
     if (best.size() < 2) return;
-    std::string const caption = "lowest validation loss with each " + field;
+    std::string const caption =
+        fmt::format("lowest validation loss with each {}{}", field,
+                    all ? "" : fmt::format(", after {} steps", report::grouped(ranking_[0].step)));
     if (!numbers || best.size() == 2) {
       report::BarChart bars{.caption = caption, .bars = {}};
       for (auto const& [value, val] : best)
@@ -215,7 +221,11 @@ std::string finding_of(Sweep const& sweep) {
   if (!ranks[0].learnt()) return "No setting learns: no validation loss is below that of guessing";
   std::string const best = fmt::format("“{}” reaches the lowest validation loss, {:.3f}", name(ranks[0]), ranks[0].val);
   if (ranks.size() < 2 || !ranks[1].learnt()) return best;
-  double const apart = ranks[1].val - ranks[0].val, noise = std::max(ranks[0].deviation, ranks[1].deviation);
+  double const noise = std::max(ranks[0].deviation, ranks[1].deviation);
+  if (int64_t const step = std::min(ranks[0].step, ranks[1].step); step < ranks[0].step)
+    return fmt::format("{}; at step {}, the last of “{}”, {:.3f} against {:.3f}", best, report::grouped(step),
+                       name(ranks[1]), sweep.val_by(ranks[0].setting, step), sweep.val_by(ranks[1].setting, step));
+  double const apart = ranks[1].val - ranks[0].val;
   if (noise > 0 && apart < noise)
     return fmt::format("{}; “{}” is as good within what seeds differ by", best, name(ranks[1]));
   return fmt::format("{}, {:.3f} below “{}”", best, std::max(0.0, apart), name(ranks[1]));

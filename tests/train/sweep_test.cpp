@@ -8,6 +8,7 @@
 #include "tests/support/scratch_folder.h"
 #include "train/metrics.h"
 #include "train/run_directory.h"
+#include "train/sweep_report.h"
 
 namespace folio::train {
 namespace {
@@ -128,6 +129,14 @@ TEST_F(SweepWork, InterruptedAfterAnyJobItDecidesAsTheWholeOne) {
     EXPECT_EQ(done, whole) << stop;
     EXPECT_EQ(sweep.ranking()[0].setting, 1u);
   }
+}
+
+TEST_F(SweepWork, ItsFindingComparesWhatHalvingDroppedWhereBothHadCome) {
+  Sweep sweep = begin({1, 1.01}, Halving{.eta = 2, .first = 20});
+  work(sweep);
+  EXPECT_EQ(finding_of(sweep),
+            "“s0” reaches the lowest validation loss, 1.011; at step 20, the last of “s1”, 1.050 against 1.060");
+  EXPECT_EQ(sweep.val_by(0, 30), 1 + 1.0 / 30);
 }
 
 TEST_F(SweepWork, ARunStoppedInTheMiddleGoesOnAndAnEndedOneIsNotRepeated) {
