@@ -384,6 +384,7 @@ std::string title_of_losses(Drawing const& all) {
   if (Drawn const* d = first_overfitting(all))
     return fmt::format("From step {} {} gets better only at what it has seen", step_text(began(*d, *main_finding(*d))),
                        subject(all, *d));
+  if (!comparable(all)) return "Losses, of different data";
   if (!all.several()) {
     Drawn const& d = all.runs[0];
     if (d.phases.empty()) return "Loss";

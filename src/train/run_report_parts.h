@@ -61,6 +61,9 @@ std::string numbers_table(
     Drawing const&, std::vector<std::string> const& heads,
     std::function<std::vector<std::string>(Drawn const&, int64_t before, int64_t step)> const& row);
 
+/// Whether their losses are of the same text in the same tokens, as far as names and vocabularies tell.
+bool comparable(Drawing const&);
+
 std::string headline(Drawing const&);
 std::string lede(Drawing const&);
 std::string title_of_losses(Drawing const&);

@@ -131,7 +131,7 @@ std::vector<std::string> cells_of(Drawing const& all, Metric const& m) {
   }
   bool const differ =
       std::ranges::any_of(all.runs, [&](Drawn const& d) { return std::isfinite(m.value(d)) && m.value(d) != best; });
-  if (all.several() && differ)
+  if (all.several() && differ && (comparable(all) || m.name.find("loss") == std::string::npos))
     for (size_t i = 0; i < cells.size(); ++i)
       if (m.value(all.runs[i]) == best) cells[i] = "<td class=\"best\">" + cells[i] + "</td>";
   return cells;

@@ -38,7 +38,14 @@ std::vector<std::vector<Point>> series_of(Drawing const& all, double StepReport:
 
 std::string rate_chart(Drawing const& all) {
   auto const series = series_of(all, &StepReport::rate);
-  auto const y = axis_of(series, false);
+  double lowest = INFINITY, highest = 0;  // of the runs' peaks
+  for (auto const& s : series)
+    if (!s.empty()) {
+      double const peak = std::ranges::max(s, {}, &Point::y).y;
+      lowest = std::min(lowest, peak), highest = std::max(highest, peak);
+    }
+  constexpr double kFarApart = 30;  // beyond, a linear axis would draw the lower ones as one line at 0
+  auto const y = axis_of(series, highest > kFarApart * lowest);
   if (!y) return "";
   int64_t warmup = -1;
   bool same = true;
@@ -105,7 +112,7 @@ std::string norm_chart(Drawing const& all) {
   for (double const clip : clips)
     if (double const at = y->at(clip); at > 0 && at < 1) {
       figure.plot.reference(clip);
-      figure.plot.say({0.3, 1 - at, 0, -6}, "clipped above " + report::short_text(clip), "say m");
+      figure.plot.say({0.98, 1 - at, 0, -6}, "clipped above " + report::short_text(clip), "say e");
     }
   figure.plot.say({0.02, 1 - std::max(0.0, y->at(kUsualLow)), 0, -7}, "shaded: usual, 0.1–2.0 (a rule of thumb)");
   figure.table = numbers_table(all, {"norm", "clipped"}, [](Drawn const& d, int64_t before, int64_t step) {

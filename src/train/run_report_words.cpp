@@ -47,6 +47,8 @@ Drawn const* best_of(Drawing const& all) {
   return best;
 }
 
+constexpr char const* kDifferentData = "read different data, so their losses do not compare";
+
 int64_t evaluated(Drawn const& d) { return d.history.evals.back().step; }  // the last time
 
 bool ill(Drawn const& d) { return main_finding(d) && main_finding(d)->state != State::healthy; }
@@ -73,6 +75,16 @@ std::string where_it_is(Drawing const& all, Drawn const& d) {  // "A predicts un
 
 }  // namespace
 
+bool comparable(Drawing const& all) {
+  Drawn const* first = nullptr;
+  for (Drawn const& d : all.runs) {
+    if (!d.run.configured) continue;
+    if (!first) first = &d;
+    if (d.run.data != first->run.data || d.run.config.vocab != first->run.config.vocab) return false;
+  }
+  return true;
+}
+
 std::string headline(Drawing const& all) {
   if (std::ranges::all_of(all.runs, [](Drawn const& d) { return d.history.steps.empty() && d.history.evals.empty(); }))
     return all.several() ? "No run has a step yet" : "The run has no step yet";
@@ -84,9 +96,10 @@ std::string headline(Drawing const& all) {
     if (ill(d) && (!worst || level_of(*main_finding(d)) > level_of(*main_finding(*worst)))) worst = &d;
   }
   Drawn const* best = best_of(all);
-  std::string const lowest = best ? fmt::format("{} reaches the lowest {} loss, {}", best->letter, judged_words(all),
-                                                report::loss_text(best->numbers.best))
-                                  : "";
+  std::string const lowest = !best             ? ""
+                             : comparable(all) ? fmt::format("{} reaches the lowest {} loss, {}", best->letter,
+                                                             judged_words(all), report::loss_text(best->numbers.best))
+                                               : fmt::format("The runs {}", kDifferentData);
   if (!worst) return best ? lowest : "No evaluation yet";
   std::string const first = phrase(worst->letter, *worst);
   if (all.runs.size() == 2) {
@@ -122,7 +135,7 @@ std::string lede(Drawing const& all) {
                              s.half_step == 1 ? "step" : "steps");
   }
   std::vector<Drawn const*> told = known;
-  if (known.size() > 4) {
+  if (known.size() > 4 && comparable(all)) {
     std::ranges::stable_sort(told, {}, [](Drawn const* d) { return d->numbers.final; });
     told = {told.front(), told.back()};
   }
@@ -137,6 +150,7 @@ std::string lede(Drawing const& all) {
                     : with_val(all) ? "Unseen text is predicted by "
                                     : "Its training text is predicted by ";
   out += report::joined_words(places) + ". ";
+  if (!comparable(all)) out += fmt::format("They {}; bits a byte do, where the texts are alike. ", kDifferentData);
   auto const differ = settings_that_differ(all);
   if (differ.empty()) return out;
   if (differ.size() > 4) return out + fmt::format("They differ in {} settings.", differ.size());
