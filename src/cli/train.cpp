@@ -122,7 +122,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   parts.from_model = !c.from.empty();
   if (sampler) parts.write = [&] { return sampler->write(); };
   train::Loop loop(parts);
-  TrainScreen screen(c.run.steps);
+  TrainScreen screen(c.run.steps, c.out);
   if (opened.resumes) {
     loop.resume(train::load_newest(opened.directory, *backend, trainer));
     screen.begin_at(loop.state());

@@ -115,12 +115,19 @@ void TrainScreen::evaluated(train::EvalReport const& r) {
   say(line + (r.best ? ", the best so far" : ""));
 }
 
+// The log says RUN, wherever it is moved; here it is known.
+std::string TrainScreen::with_run(std::string text) const {
+  static constexpr std::string_view kReplay = "--replay RUN/";
+  size_t const at = text.find(kReplay);
+  return at == text.npos ? text : text.replace(at + 9, 3, shell_quoted(run_));
+}
+
 void TrainScreen::diagnosed(train::Finding const& f) {
   static constexpr Level kLevels[] = {Level::good, Level::warning, Level::bad};
   constexpr size_t kMark = 4;  // "[x] "
   std::string text = wrapped(train::line_of(f), kMark).substr(kMark);
   if (f.flags.empty() ? f.state != train::State::healthy : f.state == train::State::not_finite)
-    text += wrapped(f.advice, kMark);
+    text += wrapped(with_run(f.advice), kMark);
   if (!f.flags.empty()) text += "    next time: " + f.flags;  // in one line, to paste
   if (text.ends_with('\n')) text.pop_back();
   say(kLevels[static_cast<int>(severity_of(f))], text);

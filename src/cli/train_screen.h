@@ -18,7 +18,7 @@ std::string number_text(char const* name, double value, int digits);
 
 class TrainScreen : public train::Watcher {
  public:
-  explicit TrainScreen(int64_t steps) : steps_(steps) {}
+  TrainScreen(int64_t steps, std::string run) : steps_(steps), run_(std::move(run)) {}
   void begin_at(train::RunState const&);  // a resumed run: what was reached before
   void stepped(train::StepReport const&) override;
   void evaluated(train::EvalReport const&) override;
@@ -30,8 +30,11 @@ class TrainScreen : public train::Watcher {
   void finish() { progress_.finish(); }
 
  private:
+  std::string with_run(std::string text) const;
+
   Progress progress_;
   int64_t steps_, counted_ = 0;
+  std::string run_;
   double val_ = 0, first_seconds_ = 0, shown_loss_ = NAN;
   bool has_val_ = false, end_said_ = false;
 };

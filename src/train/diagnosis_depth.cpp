@@ -60,10 +60,10 @@ std::optional<Finding> not_finite(Seen const& s) {
     if (r.step < first && r.accepted) rate = r.rate, norm = r.norm;
   if (rate > 0)
     f.evidence.push_back(fmt::format("before it the rate was {} and the gradient norm {:.2f}", rate_text(rate), norm));
-  f.advice = file.empty() ? "Start from an earlier checkpoint with a lower rate."
+  f.advice = file.empty() ? "Start again, or from an earlier checkpoint, with a lower rate."
                           : fmt::format(
-                                "folio train --replay RUN/{} takes the step again. Start from an earlier "
-                                "checkpoint with a lower rate.",
+                                "folio train --replay RUN/{} takes the step again. Start again, or "
+                                "from an earlier checkpoint, with a lower rate.",
                                 file);
   f.flags = fmt::format("--lr {} --clip {}", rate_text(at_most_usual(s.facts, s.facts.options.schedule.lr / 3)),
                         s.facts.options.clip > 0 ? std::min(1.0, s.facts.options.clip / 2) : 1.0);

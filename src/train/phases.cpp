@@ -27,7 +27,8 @@ double gain_at(std::vector<EvalReport> const& evals, size_t at) {
     if (e.step == 0 || (spots.size() >= 3 && 4 * e.step < 3 * evals[at].step)) break;
     spots.push_back({std::log(double(e.step)), e.train});
   }
-  return spots.size() < 2 ? NAN : -slope_of(spots) * std::log(1.1) / evals[at].train;
+  if (spots.size() >= 2) return -slope_of(spots) * std::log(1.1) / evals[at].train;
+  return at == 1 && evals[0].step == 0 ? 0.1 * (evals[0].train - evals[1].train) / evals[1].train : NAN;
 }
 
 Phase phase_of(double gain) {

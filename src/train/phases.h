@@ -3,7 +3,8 @@
 //
 // The gain at step s is the part of the loss that a tenth more steps would remove: −slope · ln 1.1 / loss, where slope
 // is the least-squares slope of the loss against ln(step) over the evaluations from 3 s/4 to s, at least three of them
-// where there are.
+// where there are. Of the first evaluation after step 0, which has no logarithm, it is the slope of the straight line
+// from there: a tenth of the fall so far / loss.
 //
 //   start        the loss has not been below 95 % of the first yet, nor of ln V, from where an untrained model begins
 //   fast         gain of 2 % and more
