@@ -51,6 +51,11 @@ class Group {
 class PlanCli : public testing::Test {
  protected:
   PlanCli() { write_file(folder / "text.txt", test::speeches()); }
+  void SetUp() override {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer's own memory is several times the program's";
+#endif
+  }
   std::string at(std::string const& name) const { return (folder / name).string(); }
   Words words(std::string const& verb, Words const& more) const {
     Words all = {verb,        "--layers",      "2",       "--heads", "2",       "--embd",    "64",
