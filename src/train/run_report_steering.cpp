@@ -109,12 +109,16 @@ std::string norm_chart(Drawing const& all) {
     if (double const clip = clip_of(d); clip > 0 && std::ranges::find(clips, clip) == clips.end())
       clips.push_back(clip);
   }
+  // Beside their lines they would lie over the curves, whose norm is often near the clip.
+  std::string at_clips;
   for (double const clip : clips)
     if (double const at = y->at(clip); at > 0 && at < 1) {
       figure.plot.reference(clip);
-      figure.plot.say({0.98, 1 - at, 0, -6}, "clipped above " + report::short_text(clip), "say e");
+      at_clips += (at_clips.empty() ? "dashed: clipped above " : " and ") + report::short_text(clip);
     }
-  figure.plot.say({0.02, 1 - std::max(0.0, y->at(kUsualLow)), 0, -7}, "shaded: usual, 0.1–2.0 (a rule of thumb)");
+  double const floor = 1 - std::max(0.0, y->at(kUsualLow));
+  figure.plot.say({0.02, floor, 0, -7}, "shaded: usual, 0.1–2.0 (a rule of thumb)");
+  if (!at_clips.empty()) figure.plot.say({0.02, floor, 0, -21}, at_clips);
   figure.table = numbers_table(all, {"norm", "clipped"}, [](Drawn const& d, int64_t before, int64_t step) {
     return std::vector{report::short_text(around(d, &StepReport::norm, step)),
                        report::share_text(clipped_share(d.history.steps, clip_of(d), before, step))};
