@@ -18,8 +18,10 @@ REPLAY = "BrokenStep.ReadBackAFiniteStepMovesTheWeightsAsItDid"
 REFERENCE = "src/backend/reference/"
 CPU = "src/backend/cpu/"
 HOST = "src/backend/host.h"
+SPIKES = "src/backend/spike_score.h"
+OP_SPIKE = "*ASpikeIsWhatStandsFarAboveTheStepsThatWereTaken/cpu_f32_1_thread"
 
-USERS = {HOST: [REFERENCE + "optimizer.cpp", CPU + "optimizer.cpp"]}  # what is compiled with a changed header
+USERS = dict.fromkeys((HOST, SPIKES), [REFERENCE + "optimizer.cpp", CPU + "optimizer.cpp"])  # what is compiled with a changed header
 
 MISTAKES = [
     # layer norm
@@ -120,8 +122,19 @@ MISTAKES = [
      "adamw_step_test", "*RefusedForANonFiniteValue*/reference"),
     (HOST, "attempted steps are not counted", [("s.attempted += 1;", "")],
      "adamw_step_test", "*RefusedForANonFiniteValue*/reference"),
+    (HOST, "a refused spike enters the window",
+     [("    s.spikes_in_a_row += spike;\n", "    s.spikes_in_a_row += spike;\n    if (spike) enter(s);\n")],
+     "op_optimizer_test", OP_SPIKE),
+    (HOST, "after spikes in a row the window stays",
+     [("  if (spike) s.scored = 0;\n", "")],
+     "op_optimizer_test", "*AfterFiveSpikesInARowTheLevelIsAnother/cpu_f32_1_thread"),
+    (SPIKES, "the trend of the window stays in its deviation",
+     [("% kScoredSteps] - slope * static_cast<double>(i);", "% kScoredSteps] - 0 * slope * static_cast<double>(i);")],
+     "op_optimizer_test", OP_SPIKE),
+    (SPIKES, "a step is compared with the oldest third",
+     [("return (value - level)", "return (value - begin)")], "op_optimizer_test", OP_SPIKE),
     (HOST, "a spike is always refused",
-     [("o.spike > 0 && s.accepted > 0 && s.norm > o.spike", "s.accepted > 0 && s.norm > 3 + 0 * o.spike")],
+     [("o.spike > 0 && s.spike_score > o.spike", "s.spike_score > 3 + 0 * o.spike")],
      "adamw_step_test", "*RefusedForASpikeOnlyWhereTheOptionsAskForIt/reference"),
     (HOST, "an overflow leaves the loss scale", [("if (!finite) s.loss_scale =", "if (!finite && every < 0) s.loss_scale =")],
      "op_optimizer_test", OP_SCALE),
@@ -200,7 +213,7 @@ MISTAKES = [
      "learning_test", "*WeightsComeFromTheSeedAlone/reference"),
     # the trainer
     ("src/train/trainer.cpp", "gradients are not zeroed before a step",
-     [("    backend_.zero(gradients);\n", "")], "adamw_test", PYTORCH),
+     [("  backend_.zero(gradients);\n", "")], "adamw_test", PYTORCH),
     ("src/train/trainer.cpp", "every micro-batch has the first one's sequence numbers",
      [("sequences_[a]", "sequences_[0]")], "gradient_test", STEP),
     ("src/train/trainer.cpp", "every micro-batch has the first one's targets",
@@ -232,7 +245,7 @@ MISTAKES = [
     ("src/train/trainer.cpp", "every tensor is moved as the first",
      [("rules_[i].optimizer", "rules_[0].optimizer")], "groups_test", "Groups.MoveTheirTensorsByTheirOwnRateAndDecay"),
     ("src/train/trainer.cpp", "the norm is never added up",
-     [("  backend_.add_norm(state_, parameters_.gradients.flat(wide(options_.dtype)));\n", "")], "adamw_test", PYTORCH),
+     [("  backend_.add_norm(state_, gradients);\n", "")], "adamw_test", PYTORCH),
     ("src/train/trainer.cpp", "dropout has seed 0 in every run",
      [("state.seed = options.seed, ", "")], "gradient_dropout_test", "*IsDrawnAnewForEachAttemptedStepAndSeed/reference"),
     # the cpu backend
@@ -358,4 +371,22 @@ MISTAKES = [
     ("src/train/step_file.cpp", "a step is read back with the targets of its tokens",
      [("b.targets = read<int32_t>(file, \"batch.targets\"", "b.targets = read<int32_t>(file, \"batch.tokens\"")],
      "broken_step_test", REPLAY),
+    # bad steps
+    ("src/train/trainer.cpp", "a verified step does not compare the gradients",
+     [("a.sums[at] != b.sums[at]", "false && a.sums[at] != b.sums[at]")],
+     "verified_step_test", "*ABitThatFlipsEndsTheStepByName/cpu"),
+    ("src/train/trainer.cpp", "a verified step does not compare the updates",
+     [("sums[i] != sums[i + sums.size() / 2]", "sums[i] != sums[i]")],
+     "verified_step_test", "*ABitThatFlipsEndsTheStepByName/cpu"),
+    ("src/train/trainer.cpp", "a verified update is made twice",
+     [("backend_.copy(parts[size_t(part)], copy_of(part));", "backend_.copy(copy_of(part), parts[size_t(part)]);")],
+     "verified_step_test", "*StepsHaveTheBitsOfOthers/cpu"),
+    ("src/train/loop_bad_steps.cpp", "a rollback passes over no data",
+     [("  earlier.data = rollback.data;\n", "")],
+     "planted_test", "PlantedRun.GoesBackOverGarbageTheSameHoweverOftenItEnds"),
+    ("src/train/loop_bad_steps.cpp", "a run that was killed behind a rollback forgets it",
+     [("  state.data = logged->all.back().data;\n", "")],
+     "planted_test", "PlantedRun.GoesBackOverGarbageTheSameHoweverOftenItEnds"),
+    ("src/train/bad_steps.cpp", "a rollback goes back to the same checkpoint again and again",
+     [("below = last.to;", "below = step;")], "bad_steps_test", "Retreat.WhereACheckpointLedToTheSameIsToOneBefore"),
 ]

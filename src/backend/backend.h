@@ -85,8 +85,9 @@ struct Ragged {
 inline constexpr int64_t kBlock = 32;
 
 struct DecideOptions {
-  double clip = 1;   // largest norm of a step; 0: never clip
-  double spike = 0;  // refuse a norm above spike × norm_mean; 0: never
+  double clip = 1;  // largest norm of a step; 0: never clip
+  /// Refuse a step whose spike score is above; 0: never. After kMostSpikes in a row one is taken: the level is another.
+  double spike = 0;
   /// Of the gradient scaler (f16): a step that is not finite halves the loss scale, to kLeastLossScale at the least,
   /// and so many finite ones in a row double it; 0: it stays as it is.
   int64_t scale_every = 0;
@@ -180,9 +181,10 @@ class FOLIO_API Backend : public Memory {
                   ClassifierOptions const&);
 
   // The step. state (1) StepState, input (1) StepInput, as u8.
-  void begin_step(Tensor state, Tensor input);           // attempted += 1; loss, norm_squared = 0; takes the input
-  void add_norm(Tensor state, Tensor grad);              // norm_squared += Σ grad²
-  void decide_step(Tensor state, DecideOptions const&);  // norm, accept, accepted, grad_factor; the next loss_scale
+  void begin_step(Tensor state, Tensor input);  // attempted += 1; loss, norm_squared = 0; takes the input
+  void add_norm(Tensor state, Tensor grad);     // norm_squared += Σ grad²
+  // norm, spike_score, accept; of an accepted step accepted, grad_factor and the window of spikes; the next loss_scale
+  void decide_step(Tensor state, DecideOptions const&);
   // One weight's update, with g = grad_factor · grad, r = state's rate · the optimizer's, t = accepted:
   //   adamw (Loshchilov, Hutter 2019, alg. 2): decay apart from the moments, which begin at 0
   //     m = β₁m + (1−β₁)g;  v = β₂v + (1−β₂)g²;  w −= r · (m/(1−β₁ᵗ) / (√(v/(1−β₂ᵗ)) + ε) + decay · w)
@@ -198,6 +200,9 @@ class FOLIO_API Backend : public Memory {
   void summarize(Tensor summary, Tensor x, Tensor before = {});
   // largest (C), wide: the maximum of largest[c] and all |x[…, c]|; begin it with 0. NaN is passed over.
   void largest_columns(Tensor largest, Tensor x);
+  // sum (1) i64, modulo 2^64: Σ of checksum.h's terms of x's bytes, whatever their type: equal for equal bits on every
+  // device.
+  void checksum(Tensor sum, Tensor x);
 
   /// Runs `ops`, which must call the same ops on the same memory each time: what changes from call to call lies in
   /// backend memory, and none of them uploads or downloads. A device that has graphs captures them into `recording`,
@@ -258,6 +263,7 @@ class FOLIO_API Backend : public Memory {
   virtual void do_optimize(Weight const&, Moments const&, Tensor, Optimizer const&) = 0;
   virtual void do_summarize(Tensor, Tensor, Tensor) = 0;
   virtual void do_largest_columns(Tensor, Tensor) = 0;
+  virtual void do_checksum(Tensor, Tensor) = 0;
   void tell(char const* op, std::initializer_list<Tensor> outputs) const;
 
   Observer observer_;

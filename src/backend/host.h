@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "backend/host_device.h"
+#include "backend/spike_score.h"
 #include "core/error.h"
 
 namespace folio {
@@ -33,13 +34,19 @@ FOLIO_HOST_DEVICE inline void decide(StepState& s, DecideOptions const& o) {
   double const scale = s.loss_scale;
   s.norm = std::sqrt(s.norm_squared) / scale;
   bool const finite = std::isfinite(s.norm) && std::isfinite(s.loss);
-  bool const spike = o.spike > 0 && s.accepted > 0 && s.norm > o.spike * s.norm_mean;
-  s.accept = finite && !spike;
+  s.spike_score = finite ? spike_score(s) : 0;
+  bool const spike = o.spike > 0 && s.spike_score > o.spike, another_level = s.spikes_in_a_row >= kMostSpikes;
+  s.accept = finite && (!spike || another_level);
   s.non_finite += !finite;
   scale_loss(s, finite, o.scale_every);
-  if (!s.accept) return;
+  if (!s.accept) {
+    s.spikes_in_a_row += spike;
+    return;
+  }
   s.accepted += 1;
-  s.norm_mean = s.accepted == 1 ? s.norm : 0.98 * s.norm_mean + 0.02 * s.norm;
+  if (spike) s.scored = 0;
+  s.spikes_in_a_row = 0;
+  enter(s);
   s.grad_factor = clip_factor(s.norm, o.clip) / scale;
 }
 

@@ -51,7 +51,7 @@ struct Kit {  // the tensors of one block and the head, laid out once
   Tensor hidden, residual;      // (B, T, C), wide
   Tensor logits;                // (1, V), wide
   Tensor lse, stats, losses;
-  Tensor tokens, positions, token_weights, sequences, state, m, v, scratch, summary, largest;
+  Tensor tokens, positions, token_weights, sequences, state, m, v, scratch, summary, largest, sum;
 };
 
 Kit::Kit(Backend& b, DType d, model::Config const& c, int64_t batch)
@@ -115,7 +115,7 @@ void Kit::lay_out() {
   token_weights = take("token_weights", {B, T}), sequences = take("sequences", {B}, DType::i64);
   state = take("state", {sizeof(StepState)}, DType::u8);
   m = take("m", wte.shape), v = take("v", wte.shape);
-  summary = take("summary", {4}, DType::f64), largest = take("largest", {4 * C});
+  summary = take("summary", {4}, DType::f64), largest = take("largest", {4 * C}), sum = take("sum", {1}, DType::i64);
   int64_t const chunk = std::min(B * T, std::max<int64_t>(32, (int64_t{16} << 20) / V));
   Limits const limits{.dtype = dtype,
                       .rows = B * T,
@@ -250,6 +250,7 @@ void measure_rest(Table& table, Kit& k) {
   });
   table.bytes("summarize", double(k.wte.master.bytes()), [&] { k.backend.summarize(k.summary, k.wte.master); });
   table.bytes("largest_columns", bytes_of({k.wide}), [&] { k.backend.largest_columns(k.largest, k.wide); });
+  table.bytes("checksum", double(k.wte.master.bytes()), [&] { k.backend.checksum(k.sum, k.wte.master); });
 }
 
 }  // namespace

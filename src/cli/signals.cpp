@@ -12,6 +12,7 @@ namespace {
 volatile sig_atomic_t caught = 0;
 volatile time_t first_second = 0;
 long volatile first_nanosecond = 0;
+volatile sig_atomic_t save_asked = 0;
 
 void on_signal(int) {
   timespec now{};
@@ -25,6 +26,8 @@ void on_signal(int) {
   }
 }
 
+void on_save_signal(int) { save_asked = 1; }
+
 }  // namespace
 
 void catch_signals(bool wake) {
@@ -36,5 +39,19 @@ void catch_signals(bool wake) {
 }
 
 bool signalled() { return caught > 0; }
+
+void catch_save_signal() {
+  struct sigaction action {};
+  action.sa_handler = on_save_signal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGUSR1, &action, nullptr);
+}
+
+bool save_asked_for() {
+  bool const asked = save_asked != 0;
+  save_asked = 0;
+  return asked;
+}
 
 }  // namespace folio::cli

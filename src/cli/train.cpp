@@ -1,6 +1,9 @@
 // folio train: from a text or prepared data to a run directory; and on from a checkpoint.
+#include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "cli/duration.h"
 #include "cli/run_memory.h"
 #include "cli/signals.h"
 #include "cli/train_replay.h"
@@ -18,6 +21,10 @@
 namespace folio::cli {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
+
 int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcome, train::MemoryPlan const& memory) {
   train::RunState const& state = loop.state();
   bool const finished = outcome != train::Outcome::stopped, early = outcome == train::Outcome::out_of_patience;
@@ -31,6 +38,7 @@ int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcom
                  {"memory", {{"planned", memory.total()}, {"peak", int64_t(train::peak_memory())}}}};
     if (memory.device.total > 0)
       json["memory"]["on_device"] = {{"planned", memory.of_roles()}, {"of", memory.device.total}};
+    if (!state.rollbacks.empty()) json["rollbacks"] = state.rollbacks.size();
     if (state.best) json["best"] = {{"step", state.best->step}, {"val", state.best->val}};
     print(dump(json, 2) + "\n");
   } else {
@@ -80,7 +88,7 @@ std::string of_positions(int64_t had, int64_t has) {
   return has > had ? fmt::format("; positions {} to {} are new", had + 1, has) : "";
 }
 
-int train_in(TrainCommand const& c, OpenedRun& opened) {
+int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, double limit) {
   Unfinished unfinished(c.out, opened.is_new);
   data::Dataset const data = data_of(c, c.out);
   model::Config const config = c.model.config(data.vocab());
@@ -141,8 +149,13 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
   std::optional<train::TensorBoard> board;
   if (c.run.tensorboard) watching.push_back(&board.emplace(Path(c.out) / "tensorboard", loop.state().step + 1));
   train::Watchers watchers(watching);
-  train::Outcome const outcome = loop.run(watchers, [&](int64_t steps) -> char const* {
-    return signalled() ? "signal" : c.stop_after > 0 && steps >= c.stop_after ? "stop-after" : nullptr;
+  train::Outcome const outcome = loop.run(watchers, [&](train::Pace const& pace) -> train::Asked {
+    bool const late = seconds_since(began) + pace.next > limit;
+    return {.stop = signalled()                                      ? "signal"
+                    : c.stop_after > 0 && pace.steps >= c.stop_after ? "stop-after"
+                    : late                                           ? "time-limit"
+                                                                     : nullptr,
+            .save = save_asked_for()};
   });
   screen.finish();
   return report(c, loop, outcome, memory);
@@ -151,6 +164,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened) {
 }  // namespace
 
 int train(Arguments const& arguments) {
+  Clock::time_point const began = Clock::now();
   TrainCommand c;
   Spec const spec{.name = "train",
                   .summary = "train a GPT-2 on a text or prepared data",
@@ -158,7 +172,9 @@ int train(Arguments const& arguments) {
                       "What decays is chosen with --decay: matrices (the default, as in nanoGPT and llm.c) or linear "
                       "(not the embeddings); --group gives tensors a rate and a decay of their own, --show-groups "
                       "shows them. Before a run, folio plan tells its memory and its end, and folio schedule draws "
-                      "the learning rate. Ctrl-C saves and exits with 75; --resume continues bit for bit.",
+                      "the learning rate. Ctrl-C saves and exits with 75, SIGUSR1 saves and goes on; --resume "
+                      "continues bit for bit. A step whose loss or gradient norm is not finite is never taken; "
+                      "--on-nonfinite and --on-spike say what then.",
                   .example =
                       "folio train --data input.txt --out runs/first\n"
                       "folio train --data data/plays --out runs/deep --layers 8 --steps 20000\n"
@@ -172,9 +188,11 @@ int train(Arguments const& arguments) {
   if (c.show_groups) return show_groups(c, given);
   if (!c.replay.empty()) return replay_step(c, given);
   check(!c.out.empty(), Fault::usage, "where to? Give --out with the name of the run directory");
+  double const limit = c.time_limit.empty() ? INFINITY : seconds_from(c.time_limit, "time-limit");
   catch_signals();
+  catch_save_signal();
   OpenedRun opened = open_run(c, given);
-  return train_in(c, opened);
+  return train_in(c, opened, began, limit);
 }
 
 }  // namespace folio::cli

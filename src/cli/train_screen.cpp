@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <ctime>
+#include <utility>
 
 #include "cli/verb.h"
 #include "core/log.h"
@@ -159,7 +160,23 @@ void TrainScreen::refused(train::StepReport const& r, int64_t in_a_row) {
       fmt::format(
           "step {}: the loss or the gradient norm is not finite; the step was not taken ({} in a row, the run ends "
           "at {})",
-          r.step, in_a_row, train::Loop::kMostRefused));
+          r.step, in_a_row, train::kMostRefused));
+}
+
+void TrainScreen::spiked(train::StepReport const& r, train::Spike const& s) {
+  constexpr int64_t kQuiet = 32;  // steps: those of one bad stretch are one message; the log has all
+  if (std::exchange(last_spike_, r.step) + kQuiet >= r.step && last_spike_ > kQuiet) return;
+  say(Level::warning,
+      fmt::format("step {}: a spike, loss {:.3f} and gradient norm {:.2f}, stands {:.0f} deviations above "
+                  "the steps before it; {}",
+                  r.step, r.loss, r.norm, s.score, s.accepted ? "it was taken" : "it was not taken"));
+}
+
+void TrainScreen::rolled_back(train::Rollback const& r) {
+  last_spike_ = r.to;
+  say(Level::warning, fmt::format("step {}: {}; gone back to the checkpoint of step {}, {} {} are passed over", r.step,
+                                  r.why == "spike" ? "a spike" : "the loss or the gradient norm is not finite", r.to,
+                                  r.skipped, r.skipped == 1 ? "batch" : "batches"));
 }
 
 std::string curve_of(Path const& metrics) {

@@ -26,6 +26,8 @@ class TrainScreen : public train::Watcher {
   void sampled(train::Sample const&) override;
   void saved(train::SaveReport const&) override;
   void refused(train::StepReport const&, int64_t in_a_row) override;
+  void spiked(train::StepReport const&, train::Spike const&) override;
+  void rolled_back(train::Rollback const&) override;
   void overflowed(train::StepReport const&, double next_loss_scale) override;
   void finish() { progress_.finish(); }
 
@@ -33,7 +35,7 @@ class TrainScreen : public train::Watcher {
   std::string with_run(std::string text) const;
 
   Progress progress_;
-  int64_t steps_, counted_ = 0;
+  int64_t steps_, counted_ = 0, last_spike_ = -1;
   std::string run_;
   double val_ = 0, first_seconds_ = 0, shown_loss_ = NAN;
   bool has_val_ = false, end_said_ = false;

@@ -60,6 +60,12 @@ Fields TrainCommand::call_fields() {
        "stop after this many steps of this call, as if by a signal; 0: never",
        {.min = 0},
        "Intervals"},
+      {"time-limit",
+       &time_limit,
+       "save and stop before so much time has gone by since the call began, by the longest step, evaluation and save "
+       "so far; exit 75",
+       {.form = "30m|8h|…"},
+       "Intervals"},
       {"replay",
        &replay,
        "take the step in this file again and say where its first value appears that is not finite; trains nothing",

@@ -13,6 +13,7 @@ namespace folio::cli {
 struct TrainCommand {
   std::string data, out, tokenizer = "auto", from, resume = "no", fit = "no", replay;
   int64_t stop_after = 0;
+  std::string time_limit;  // empty: none
   bool json = false, show_groups = false;
   model::ModelOptions model;
   train::RunOptions run;

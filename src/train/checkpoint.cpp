@@ -22,6 +22,21 @@ std::vector<model::NamedTensor> moments_of(Trainer const& trainer) {
   return tensors;
 }
 
+Json all_bits_of(std::span<double const> values) {
+  Json json = Json::array();
+  for (double const v : values) json.push_back(bits_of(v));
+  return json;
+}
+void read_all_bits(Json const& json, char const* key, std::span<double> to, std::string const& name) {
+  check(json.contains(key) && json[key].is_array() && json[key].size() == to.size(), Fault::content,
+        "{}: `{}` is no list of {} numbers", name, key, to.size());
+  for (size_t i = 0; i < to.size(); ++i) {
+    check(json[key][i].is_string(), Fault::content, "{}: `{}` holds what is no text", name, key);
+    to[i] = from_bits(json[key][i].get<std::string>(), name);
+    check(std::isfinite(to[i]), Fault::content, "{}: `{}` holds a number that is not finite", name, key);
+  }
+}
+
 }  // namespace
 
 Json to_json(StepState const& s) {
@@ -33,12 +48,17 @@ Json to_json(StepState const& s) {
           {"loss", bits_of(s.loss)},
           {"norm_squared", bits_of(s.norm_squared)},
           {"norm", bits_of(s.norm)},
-          {"norm_mean", bits_of(s.norm_mean)},
           {"loss_scale", bits_of(s.loss_scale)},
           {"clean_steps", s.clean_steps},
           {"grad_factor", bits_of(s.grad_factor)},
           {"non_finite", s.non_finite},
-          {"accept", s.accept}};
+          {"accept", s.accept},
+          {"spikes",
+           {{"score", bits_of(s.spike_score)},
+            {"scored", s.scored},
+            {"in_a_row", s.spikes_in_a_row},
+            {"losses", all_bits_of(s.losses)},
+            {"log_norms", all_bits_of(s.log_norms)}}}};
 }
 
 StepState step_state_from(Json const& json, std::string const& name) {
@@ -52,13 +72,21 @@ StepState step_state_from(Json const& json, std::string const& name) {
   s.attempted = integer("attempted"), s.accepted = integer("accepted");
   s.input = {.rate = real("rate"), .inverse_total = real("inverse_total")};
   s.loss = real("loss"), s.norm_squared = real("norm_squared"), s.norm = real("norm");
-  s.norm_mean = real("norm_mean"), s.loss_scale = real("loss_scale"), s.grad_factor = real("grad_factor");
+  s.loss_scale = real("loss_scale"), s.grad_factor = real("grad_factor");
   if (json.contains("clean_steps")) s.clean_steps = integer("clean_steps");  // an older folio had no f16
   check(std::isfinite(s.loss_scale) && s.loss_scale > 0 && s.clean_steps >= 0, Fault::content,
         "{}: a loss scale of {} after {} clean steps", name, s.loss_scale, s.clean_steps);
   s.non_finite = integer("non_finite"), s.accept = integer("accept");
   check(0 <= s.accepted && s.accepted <= s.attempted, Fault::content, "{}: {} accepted steps of {} attempted", name,
         s.accepted, s.attempted);
+  if (!json.contains("spikes")) return s;  // an older folio had none
+  Json const& spikes = json["spikes"];
+  check(spikes.is_object(), Fault::content, "{}: `spikes` is no object", name);
+  s.spike_score = from_bits(get_string(spikes, "score", name), name);
+  s.scored = get_integer(spikes, "scored", name), s.spikes_in_a_row = get_integer(spikes, "in_a_row", name);
+  check(s.scored >= 0 && s.spikes_in_a_row >= 0, Fault::content, "{}: {} steps scored, {} spikes in a row", name,
+        s.scored, s.spikes_in_a_row);
+  read_all_bits(spikes, "losses", s.losses, name), read_all_bits(spikes, "log_norms", s.log_norms, name);
   return s;
 }
 
@@ -74,6 +102,10 @@ Json to_json(RunState const& s) {
                {"seconds", bits_of(s.seconds)},
                {"options", s.options},
                {"made", s.made}};
+  if (!s.rollbacks.empty()) {
+    json["rollbacks"] = Json::array();
+    for (Rollback const& r : s.rollbacks) json["rollbacks"].push_back(to_json(r));
+  }
   if (s.best) json["best"] = {{"step", s.best->step}, {"val_loss", bits_of(s.best->val)}};
   if (s.active) json["active_units"] = {{"since", s.active->since}, {"layers", s.active->layers}};
   return json;
@@ -114,6 +146,10 @@ RunState run_state_from(Json const& json, std::string const& name) {
     s.patience = {.to_beat = from_bits(get_string(object("patience"), "to_beat", name), name),
                   .waited = get_integer(json["patience"], "waited", name)};
   s.refused_in_a_row = get_integer(json, "refused_in_a_row", name);
+  if (json.contains("rollbacks")) {
+    check(json["rollbacks"].is_array(), Fault::content, "{}: `rollbacks` is no list", name);
+    for (Json const& r : json["rollbacks"]) s.rollbacks.push_back(rollback_from(r, name));
+  }
   s.metrics_bytes = static_cast<uint64_t>(get_integer(json, "metrics_bytes", name));
   s.seconds = from_bits(get_string(json, "seconds", name), name);
   return s;
@@ -156,8 +192,9 @@ RunState load_checkpoint(Path const& path, Backend& backend, Trainer& trainer) {
   return load_whole(path, backend, trainer);
 }
 
-RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer) {
-  auto const steps = checkpoint_steps(run.path());
+RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer, int64_t at_most) {
+  auto steps = checkpoint_steps(run.path());
+  std::erase_if(steps, [&](int64_t step) { return step > at_most; });
   std::vector<std::pair<Path, std::string>> damaged;
   for (size_t i = steps.size(); i-- > 0;) {
     Path const path = run.checkpoint(steps[i]);

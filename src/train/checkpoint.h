@@ -3,12 +3,14 @@
 // every file). What is in it continues bit for bit.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <optional>
 
 #include "core/json.h"
 #include "data/batcher.h"
 #include "model/checkpoint.h"
+#include "train/bad_steps.h"
 #include "train/early_stopping.h"
 #include "train/run_directory.h"
 #include "train/statistics.h"
@@ -23,7 +25,8 @@ struct RunState {
   std::string data_fingerprint;  // of what the run reads
   std::optional<Best> best;
   Patience patience;
-  int64_t refused_in_a_row = 0;
+  int64_t refused_in_a_row = 0;                // not finite
+  std::vector<Rollback> rollbacks;             // of the run so far
   std::optional<ActiveUnits> active;           // none where no statistics are taken
   std::map<std::string, std::string> options;  // of those that may change when the run is resumed
   uint64_t metrics_bytes = 0;                  // of metrics.jsonl, when this was saved
@@ -39,8 +42,8 @@ RunState load_checkpoint(Path const&, Backend&, Trainer&);
 
 /// The newest checkpoint of a run that is whole. Newer ones that are not are named and set aside, as
 /// step-NNNNNNNN.damaged: nothing is deleted. Throws Fault::content where none is whole, and for one that is whole but
-/// of a newer version.
-RunState load_newest(RunDirectory&, Backend&, Trainer&);
+/// of a newer version. Those of steps behind `at_most` are passed over.
+RunState load_newest(RunDirectory&, Backend&, Trainer&, int64_t at_most = std::numeric_limits<int64_t>::max());
 
 Json to_json(StepState const&);  // floats as their bits
 StepState step_state_from(Json const&, std::string const& name);

@@ -114,6 +114,14 @@ Broken broken_from(Json const& line, std::string const& where) {
           .file = find_string(line, "file", where).value_or("")};
 }
 
+// What follows step `to` is a path that the run has left; notes of the process stay.
+void leave(History& h, int64_t to) {
+  auto const behind = [to](auto const& x) { return x.step > to; };
+  std::erase_if(h.steps, behind), std::erase_if(h.evals, behind), std::erase_if(h.statistics, behind);
+  std::erase_if(h.samples, behind), std::erase_if(h.findings, behind), std::erase_if(h.broken, behind);
+  std::erase_if(h.spikes, behind);
+}
+
 void add(History& h, Json const& line, std::string const& where) {
   check(line.is_object(), Fault::content, "{} is no JSON object", where);
   std::string const type = get_string(line, "type", where);
@@ -136,7 +144,11 @@ void add(History& h, Json const& line, std::string const& where) {
                        .recurring = number_of(line, "recurring"),
                        .val_in_train = number_of(line, "val_in_train")};
   else if (type == "not-finite") h.broken.push_back(broken_from(line, where));
-  else if (type == "stop" || type == "resume" || type == "change")
+  else if (type == "spike") h.spikes.push_back(spike_from(line, where));
+  else if (type == "rollback") {
+    h.rollbacks.push_back(rollback_from(line, where));
+    leave(h, h.rollbacks.back().to);
+  } else if (type == "stop" || type == "resume" || type == "change")
     h.notes.push_back(note_from(line, h.notes.empty() ? 0 : h.notes.back().step, where));
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "train/bad_steps.h"
 #include "train/finding.h"
 #include "train/metrics.h"
 
@@ -76,9 +77,12 @@ struct History {
   std::vector<Note> notes;
   std::optional<DataFacts> data;
   std::vector<Broken> broken;
-  std::string damage = {};  // a sentence where lines cannot be read, as the last of a run that was killed
+  std::vector<Spike> spikes;
+  std::vector<Rollback> rollbacks;  // all: also those of a path that was left
+  std::string damage = {};          // a sentence where lines cannot be read, as the last of a run that was killed
 };
 
+/// Of a run that went back to a checkpoint, what came after it on the path that was left is not there.
 /// Types and keys that this folio does not know are passed over, and so are lines that cannot be read. Throws
 /// Fault::missing where the file is not there, Fault::content for a log of a newer version.
 History read_history(Path const& metrics);

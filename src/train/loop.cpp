@@ -26,6 +26,26 @@ std::string fingerprint(data::Dataset const& data) {
   return text;
 }
 
+// What a first save may take: at the speed of a slow disk, and a second.
+double seconds_of_a_save(Trainer const& trainer) {
+  constexpr double kSlow = 1e8;  // bytes a second
+  double bytes = 0;
+  size_t i = 0;
+  for_each(trainer.weights(), [&](std::string const&, Weight const& w, model::Spec const&) {
+    Moments const& moments = trainer.moments()[i++];
+    bytes += double(w.master.bytes() + moments.m.bytes() + moments.v.bytes());
+  });
+  return 1 + bytes / kSlow;
+}
+
+template <class F>
+auto timed(double& longest, F what) {
+  double const begin = now();
+  auto const result = what();
+  longest = std::max(longest, now() - begin);
+  return result;
+}
+
 // name → was, is, of the names that both have.
 Json differences(std::map<std::string, std::string> const& before, std::map<std::string, std::string> const& now) {
   Json all = Json::object();
@@ -50,35 +70,27 @@ Loop::Loop(RunParts const& parts)
   state_.made = p_.made;
   state_.options = changeable(p_.options);
   state_.data_fingerprint = fingerprint(p_.data);
+  longest_.save = seconds_of_a_save(p_.trainer);
 }
 
-void Loop::resume(RunState const& state) {
+void Loop::resume(RunState const& loaded) {
   std::string const data_now = fingerprint(p_.data);
-  check(state.data_fingerprint == data_now, Fault::content,
+  check(loaded.data_fingerprint == data_now, Fault::content,
         "{} holds other data than the run began with ({}, then {}): give the run its data back, or start a new one",
-        p_.data.path().string(), data_now, state.data_fingerprint);
-  state_ = state;
-  if (state.best && std::filesystem::is_directory(p_.directory.checkpoint(state.best->step)))
-    p_.directory.set_best(*state.best);  // a run that was killed between checkpoint and record
-  batcher_.restore(state.data);
-  if (statistics_ && state.active) statistics_->restore(*state.active, "state.json");
-  else if (statistics_) statistics_->begin_at(state.step);
+        p_.data.path().string(), data_now, loaded.data_fingerprint);
   std::error_code error;
   uint64_t const logged = std::filesystem::file_size(p_.directory.metrics(), error);
-  check(!error && logged >= state.metrics_bytes, Fault::content,
+  check(!error && logged >= loaded.metrics_bytes, Fault::content,
         "{} has lost lines: {} bytes were there when the checkpoint was saved; put the file back, or start a new run",
-        p_.directory.metrics().string(), state.metrics_bytes);
+        p_.directory.metrics().string(), loaded.metrics_bytes);
   check_metrics_version(p_.directory.metrics());
-  check_metrics_lines(p_.directory.metrics(), state.metrics_bytes);
+  check_metrics_lines(p_.directory.metrics(), loaded.metrics_bytes);
+  RunState const state = after_rollbacks(loaded);
+  if (state.best && std::filesystem::is_directory(p_.directory.checkpoint(state.best->step)))
+    p_.directory.set_best(*state.best);  // a run that was killed between checkpoint and record
   log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes);
   log_bytes_ = state.metrics_bytes;
-  diagnosis_.set_history(read_history(p_.directory.metrics()));
-  saved_step_ = evaluated_step_ = state.step;
-  if (auto const was = state.made.find("dtype"); was != state.made.end() && was->second != p_.made.at("dtype")) {
-    state_.step_state.loss_scale = p_.trainer.options().loss_scale;  // of another type: the scaler begins
-    state_.step_state.clean_steps = 0;
-    p_.trainer.set_state(state_.step_state);
-  }
+  go_on_from(state);
   note("resume", {{"step", state.step}});
   note_changes(state);
 }
@@ -96,7 +108,7 @@ void Loop::note_changes(RunState const& before) {
   if (!changes.empty()) note("change", changes);
 }
 
-Outcome Loop::run(Watcher& watcher, std::function<char const*(int64_t)> const& stop) {
+Outcome Loop::run(Watcher& watcher, std::function<Asked(Pace const&)> const& ask) {
   if (!log_) {
     log_ = std::make_unique<AppendFile>(p_.directory.metrics(), 0);
     log(metrics_header());
@@ -107,19 +119,24 @@ Outcome Loop::run(Watcher& watcher, std::function<char const*(int64_t)> const& s
   }
   before_ = state_.seconds;
   started_ = now();
-  int64_t const first = state_.step;
-  if (state_.step == 0 && evaluated_step_ < 0) evaluate(watcher);
+  int64_t taken = 0;
+  auto const evaluation = [&] { return timed(longest_.evaluation, [&] { return evaluate(watcher); }); };
+  if (state_.step == 0 && evaluated_step_ < 0) evaluation();
   while (state_.step < p_.options.steps) {
     take_saves(watcher);
     if (p_.options.patience > 0 && state_.patience.waited >= p_.options.patience)
       return end_early(Outcome::out_of_patience, "patience", watcher);
-    if (char const* const why = stop(state_.step - first)) return end_early(Outcome::stopped, why, watcher);
-    step(watcher);
-    if (p_.write && p_.options.sample_every > 0 && state_.step % p_.options.sample_every == 0) sample(watcher);
+    Asked const asked = ask({taken, seconds_to_end()});
+    if (asked.stop) return end_early(Outcome::stopped, asked.stop, watcher);
+    if (asked.save) save_as_asked(watcher);
+    ++taken;
+    if (!timed(longest_.step, [&] { return step(watcher); })) continue;
+    if (p_.write && p_.options.sample_every > 0 && state_.step % p_.options.sample_every == 0)
+      timed(longest_.sample, [&] { return sample(watcher), true; });
     bool const last = state_.step == p_.options.steps;
     bool best = false;
     bool const evaluates = last || state_.step % p_.options.eval_every == 0;
-    if (evaluates) best = evaluate(watcher);
+    if (evaluates) best = evaluation();
     if (evaluates || diagnosis_.due(state_.step)) diagnose(watcher);
     if (last || best || state_.step % p_.options.checkpoint_every == 0) save();
   }
@@ -134,14 +151,15 @@ Outcome Loop::end_early(Outcome outcome, char const* why, Watcher& watcher) {
   return outcome;
 }
 
-void Loop::step(Watcher& watcher) {
+bool Loop::step(Watcher& watcher) {
   double const begin = now();
   batcher_.next(batch_);
   double const rate = rate_at(p_.options.schedule, state_.step_state.accepted, p_.options.steps);
   bool const with_statistics = statistics_ && (state_.step + 1) % p_.options.stats_every == 0;
   if (with_statistics) statistics_->ask();
   StepState const before = state_.step_state;
-  p_.trainer.step(batch_, rate);
+  bool const verified = p_.options.verify_step > 0 && (state_.step + 1) % p_.options.verify_step == 0;
+  verified ? p_.trainer.verified_step(batch_, rate) : p_.trainer.step(batch_, rate);
   StepState const s = state_.step_state = p_.trainer.state();
   state_.step = s.attempted;
   StepReport const report{.step = state_.step,
@@ -158,17 +176,7 @@ void Loop::step(Watcher& watcher) {
   diagnosis_.add(report);
   watcher.stepped(report);
   if (with_statistics) take_statistics(before.loss_scale, watcher);
-  if (s.loss_scale < before.loss_scale) return watcher.overflowed(report, s.loss_scale);  // the scaler's way, no fault
-  state_.refused_in_a_row = s.accept ? 0 : state_.refused_in_a_row + 1;
-  if (s.accept) return;
-  watcher.refused(report, state_.refused_in_a_row);
-  if (state_.refused_in_a_row == 1) look_into(rate, before);
-  diagnose(watcher);
-  char const* const of_f16 = report.loss_scale > 0 ? ", or in bf16: values above 65,504 are infinite in f16" : "";
-  check(state_.refused_in_a_row < kMostRefused, Fault::diverged,
-        "the loss or the gradient norm was not finite in {} steps in a row, up to step {}: the run has diverged; start "
-        "again from an earlier checkpoint or with a lower --lr, a longer --warmup or a smaller --clip{}",
-        state_.refused_in_a_row, state_.step, of_f16);
+  return judge(report, rate, before, watcher);
 }
 
 void Loop::take_statistics(double loss_scale, Watcher& watcher) {
@@ -232,6 +240,22 @@ void Loop::look_into(double rate, StepState const& before) {
   diagnosis_.add(broken);
 }
 
+void Loop::save_as_asked(Watcher& watcher) {
+  if (saved_step_ != state_.step) save();
+  saver_.wait();
+  take_saves(watcher);
+  say(fmt::format("step {}: saved {}, as asked", state_.step, p_.directory.checkpoint(state_.step).string()));
+}
+
+// With a save in the background, one may be under way when the last one is to begin.
+double Loop::seconds_to_end() const {
+  int64_t const next = state_.step + 1;
+  double seconds = longest_.step + 2 * longest_.save;
+  if (next == p_.options.steps || next % p_.options.eval_every == 0) seconds += longest_.evaluation;
+  if (p_.write && p_.options.sample_every > 0 && next % p_.options.sample_every == 0) seconds += longest_.sample;
+  return seconds;
+}
+
 void Loop::diagnose(Watcher& watcher) {
   auto const finding = diagnosis_.changed();
   if (!finding) return;
@@ -250,6 +274,8 @@ void Loop::save() {
 
 void Loop::take_saves(Watcher& watcher) {
   for (SaveReport const& report : saver_.reports()) {
+    longest_.save = std::max(saved_ ? longest_.save : 0, report.seconds);
+    saved_ = true;
     log(to_json(report));
     watcher.saved(report);
   }

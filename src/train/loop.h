@@ -26,6 +26,8 @@ class Watcher {
   virtual void sampled(Sample const&) {}
   virtual void saved(SaveReport const&) {}
   virtual void refused(StepReport const&, int64_t /*in_a_row*/) {}
+  virtual void spiked(StepReport const&, Spike const&) {}
+  virtual void rolled_back(Rollback const&) {}
   virtual void overflowed(StepReport const&, double /*next_loss_scale*/) {}  // a step in f16, not taken
 };
 
@@ -47,6 +49,17 @@ struct RunParts {  // all outlive the loop
   std::function<Written()> write = {};       // a sample, with the weights of now, that changes nothing of the run
 };
 
+struct Pace {
+  int64_t steps = 0;  // of this call so far
+  /// Seconds until the run would have ended, if it took one more step: that step and what follows it, and a save, each
+  /// as long as the longest so far.
+  double next = 0;
+};
+struct Asked {                 // between two steps
+  char const* stop = nullptr;  // a reason to end here, for the log; null: none
+  bool save = false;           // a checkpoint now
+};
+
 enum class Outcome { finished, out_of_patience, stopped };
 
 class Loop {
@@ -55,28 +68,33 @@ class Loop {
   /// Continues from the state that load_checkpoint gave: drops what was logged after it.
   void resume(RunState const&);
 
-  /// Runs until the last step, until patience is at its end, or until `stop` gives between two steps a reason to (for
-  /// the log; null: none); a checkpoint is saved then. `stop` gets the number of steps of this call. Throws
-  /// Fault::diverged after kMostRefused refused steps in a row.
-  Outcome run(Watcher&, std::function<char const*(int64_t)> const& stop);
+  /// Runs until the last step, until patience is at its end, or until `ask`, asked before each step, gives a reason to
+  /// stop; a checkpoint is saved then. Throws Fault::diverged where the options' policies for bad steps end the run.
+  Outcome run(Watcher&, std::function<Asked(Pace const&)> const& ask);
 
   RunState const& state() const { return state_; }
   /// Adds a line to the log: a changed option, a resume. `type` is stop, resume or change.
   void note(std::string const& type, Json fields);
 
-  static constexpr int64_t kMostRefused = 5;
-
  private:
   void note_changes(RunState const& before);
+  double seconds_to_end() const;  // see Pace
   Outcome end_early(Outcome, char const* why, Watcher&);
-  void step(Watcher&);
+  bool step(Watcher&);  // false: the run has gone back to a checkpoint instead
   void sample(Watcher&);
   void take_statistics(double loss_scale, Watcher&);
   bool evaluate(Watcher&);  // true where it is the best so far
   double loss_of(std::string const& split, double* bits_per_byte);
   void diagnose(Watcher&);
   void look_into(double rate, StepState const& before);  // the step that was refused
+  // loop_bad_steps.cpp
+  bool judge(StepReport const&, double rate, StepState const& before, Watcher&);  // as step
+  bool not_finite(StepReport const&, double rate, StepState const& before, Watcher&);
+  bool roll_back(char const* why, Watcher&);  // false where there is nothing to go back to
+  RunState after_rollbacks(RunState);         // what a run that was killed behind them goes on from
+  void go_on_from(RunState const&);           // which the trainer has loaded
   void save();
+  void save_as_asked(Watcher&);
   void take_saves(Watcher&);    // tells of those that have ended
   void finish_saves(Watcher&);  // of all
   void log(Json const&);
@@ -93,7 +111,11 @@ class Loop {
   RunState state_;
   LiveDiagnosis diagnosis_;
   int64_t saved_step_ = -1, evaluated_step_ = -1;
+  bool saved_ = false;               // in this call
   double started_ = 0, before_ = 0;  // clock at run(), seconds of earlier calls
+  struct Longest {                   // seconds, so far; of a save at first what it may take
+    double step = 0, evaluation = 0, sample = 0, save = 0;
+  } longest_;
 };
 
 }  // namespace folio::train

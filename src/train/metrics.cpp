@@ -22,7 +22,9 @@ double status_bytes(std::string_view key) {  // "VmHWM:     28160 kB"
 
 }  // namespace
 
-bool overflowed(StepReport const& r) { return !r.accepted && r.loss_scale > kLeastLossScale && std::isfinite(r.loss); }
+bool overflowed(StepReport const& r) {
+  return !r.accepted && r.loss_scale > kLeastLossScale && std::isfinite(r.loss) && !std::isfinite(r.norm);
+}
 
 Json to_json(StepReport const& r) {
   Json json = {{"type", "step"},

@@ -14,7 +14,7 @@ struct StepReport {
   double norm = 0;        // of all gradients, before clipping
   double clipped = 0;     // and after
   double loss_scale = 0;  // f16: what its gradients were multiplied by; 0: another type
-  bool accepted = true;   // false: not finite, nothing was written
+  bool accepted = true;   // false: not finite, or a spike that was refused; nothing was written
   double seconds = 0;     // of training since the run began
   double tokens_per_second = 0;
   double memory_bytes = 0;  // peak resident memory of the process

@@ -68,6 +68,28 @@ Fields fields(RunOptions& o) {
        "share of the target that is spread over the vocabulary; losses are reported without",
        {.min = 0, .max = 1, .below_max = true},
        "Regularisation"},
+      {"on-nonfinite",
+       &o.on_nonfinite,
+       "a step whose loss or gradient norm is not finite is never taken; then: skip (end after 5 in a row), rollback "
+       "(go "
+       "back to an earlier checkpoint and pass over the data) or abort",
+       {.choices = {"skip", "rollback", "abort"}},
+       "Bad steps"},
+      {"on-spike",
+       &o.on_spike,
+       "a step whose loss or gradient norm stands far above those before it: warn (and take it), skip or rollback",
+       {.choices = {"warn", "skip", "rollback"}},
+       "Bad steps"},
+      {"spike-score",
+       &o.spike_score,
+       "how far above, in deviations of the last 64 steps, makes a spike",
+       {.min = 0, .above_min = true},
+       "Bad steps"},
+      {"verify-step",
+       &o.verify_step,
+       "steps between those that are computed twice and compared bit for bit (bad memory, races); 0: never",
+       {.min = 0},
+       "Bad steps"},
       {"patience",
        &o.patience,
        "end after so many evaluations in a row that improve nothing; 0: never",
@@ -119,8 +141,8 @@ Fields fields(RunOptions& o) {
 }
 
 bool may_change(Field const& field) {
-  return field.group == "Learning rate" || field.group == "Early stopping" || field.group == "Intervals" ||
-         field.group == "Machine";
+  return field.group == "Learning rate" || field.group == "Bad steps" || field.group == "Early stopping" ||
+         field.group == "Intervals" || field.group == "Machine";
 }
 
 std::map<std::string, std::string> changeable(RunOptions const& o) {
@@ -213,21 +235,23 @@ std::vector<TensorRule> tensor_rules(RunOptions const& o, model::Config const& c
 
 TrainerOptions trainer_options(RunOptions const& o, model::Config const& config, int64_t length) {
   int64_t const rows = o.batch * length;
-  return {.config = config,
-          .batch = o.batch,
-          .accumulate = o.accumulate,
-          .length = length,
-          .chunk = o.chunk > 0 ? std::min(rows, o.chunk) : chunk_for(rows, config.vocab),
-          .recompute = o.recompute == "block" ? model::Recompute::block
-                       : o.recompute == "mlp" ? model::Recompute::mlp
-                                              : model::Recompute::none,
-          .seed = o.seed,
-          .decay = decay_of(o),
-          .optimizer = optimizer_of(o),
-          .groups = groups_of(o),
-          .loss_scale = o.loss_scale,
-          .decide = {.clip = o.clip, .scale_every = o.loss_scale_every},
-          .classifier = {.label_smoothing = o.label_smoothing}};
+  return {
+      .config = config,
+      .batch = o.batch,
+      .accumulate = o.accumulate,
+      .length = length,
+      .chunk = o.chunk > 0 ? std::min(rows, o.chunk) : chunk_for(rows, config.vocab),
+      .recompute = o.recompute == "block" ? model::Recompute::block
+                   : o.recompute == "mlp" ? model::Recompute::mlp
+                                          : model::Recompute::none,
+      .seed = o.seed,
+      .decay = decay_of(o),
+      .optimizer = optimizer_of(o),
+      .groups = groups_of(o),
+      .loss_scale = o.loss_scale,
+      .decide = {.clip = o.clip, .spike = o.on_spike == "warn" ? 0 : o.spike_score, .scale_every = o.loss_scale_every},
+      .classifier = {.label_smoothing = o.label_smoothing},
+      .verify = o.verify_step > 0};
 }
 
 data::BatcherOptions batcher_options(RunOptions const& o, int64_t length) {

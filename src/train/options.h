@@ -1,6 +1,6 @@
 // What a run is told, beside its model and its data. The fields are in the groups that the command line shows; the
-// groups "Learning rate", "Early stopping", "Intervals" and "Machine" may change when a run is resumed, the others are
-// the run's own.
+// groups "Learning rate", "Bad steps", "Early stopping", "Intervals" and "Machine" may change when a run is resumed,
+// the others are the run's own.
 #pragma once
 
 #include <map>
@@ -29,7 +29,11 @@ struct RunOptions {
   double loss_scale = 65536;        // of f16
   int64_t loss_scale_every = 2000;
   double label_smoothing = 0;
-  int64_t patience = 0;  // evaluations; 0: never stop early
+  std::string on_nonfinite = "skip";  // or rollback, abort
+  std::string on_spike = "warn";      // or skip, rollback
+  double spike_score = 8;
+  int64_t verify_step = 0;  // 0: never
+  int64_t patience = 0;     // evaluations; 0: never stop early
   double min_improvement = 0;
   int64_t eval_every = 250;
   std::string eval_batches = "20";  // or "all"

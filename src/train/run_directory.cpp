@@ -101,6 +101,13 @@ void RunDirectory::set_best(Best const& best) {
       {{"format", "folio-best"}, {"version", kBestVersion}, {"step", best.step}, {"val_loss", bits_of(best.val)}});
 }
 
+void RunDirectory::forget_after(int64_t step, std::optional<Best> const& best) {
+  if (best && std::filesystem::is_directory(checkpoint(best->step))) set_best(*best);
+  else folio::remove_all(path_ / "best.json");
+  for (int64_t const left : checkpoint_steps(path_))
+    if (left > step) folio::remove_all(checkpoint(left));
+}
+
 std::optional<Best> read_best(Path const& run) {
   Path const path = run / "best.json";
   std::error_code error;

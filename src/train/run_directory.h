@@ -40,6 +40,8 @@ class RunDirectory {
   std::string broken_step(int64_t step) const;
 
   void set_best(Best const&);
+  /// Removes the checkpoints behind `step`, of a path that the run has left; `best` is the best of those before it.
+  void forget_after(int64_t step, std::optional<Best> const& best);
   /// Removes all but the newest `keep` and the best checkpoint.
   void rotate(int64_t keep);
 

@@ -202,6 +202,8 @@ Json run_report_json(std::vector<ReportedRun> const& runs) {
                     {"half_step", step(s.half_step)},
                     {"broken_step", step(s.broken_step)},
                     {"refused", s.refused},
+                    {"spikes", d.history.spikes.size()},
+                    {"rollbacks", d.history.rollbacks.size()},
                     {"overflowed", s.overflowed},
                     {"seconds", finite_or_null(s.seconds)},
                     {"tokens_per_second", finite_or_null(s.median_speed)},

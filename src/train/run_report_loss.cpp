@@ -125,6 +125,21 @@ void mark_breaks(Drawing const& all, Figure& figure, int most) {  // at most so 
   }
 }
 
+// Where runs went back to a checkpoint; the curve is the path that was taken.
+void mark_rollbacks(Drawing const& all, Figure& figure, int most) {  // at most so many in words
+  int said = 0;
+  for (Drawn const& d : all.runs)
+    for (Rollback const& r : d.history.rollbacks) {
+      figure.plot.event(double(r.to));
+      if (said == most) continue;
+      double const at = figure.plot.x().at(double(r.to));
+      bool const left = at > 0.6;
+      figure.plot.say({at, 1, left ? -6 : 6, -8 - 15 * said++},
+                      fmt::format("{} went back from {} to {}", d.letter, step_text(r.step), step_text(r.to)),
+                      left ? "say e" : "say");
+    }
+}
+
 Drawn const* first_overfitting(Drawing const& all) {
   for (Drawn const& d : all.runs)
     if (Finding const* f = main_finding(d); f && f->state == State::overfitting) return &d;
@@ -225,6 +240,7 @@ std::string main_chart(Drawing const& all) {
   }
   mark_best(all, figure);
   mark_breaks(all, figure, !first_overfitting(all) ? 3 : few ? 1 : 0);
+  mark_rollbacks(all, figure, !first_overfitting(all) ? 3 : few ? 1 : 0);
   figure.table = table_of(all);
   return figure.markup();
 }

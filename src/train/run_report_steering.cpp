@@ -234,6 +234,22 @@ std::vector<std::string> steering_says(Drawing const& all) {
     if (d.numbers.refused > 0)
       says.push_back(fmt::format("{} refused {} {} whose loss or norm was not finite.", subject(all, d, true),
                                  step_text(d.numbers.refused), d.numbers.refused == 1 ? "step" : "steps"));
+    if (auto const& spikes = d.history.spikes; !spikes.empty()) {
+      Spike const& most = *std::ranges::max_element(spikes, {}, &Spike::score);
+      says.push_back(
+          fmt::format("{} had {} {}; the largest, at step {}, stood {} deviations above the steps before it "
+                      "and was {}.",
+                      subject(all, d, true), step_text(int64_t(spikes.size())), spikes.size() == 1 ? "spike" : "spikes",
+                      step_text(most.step), step_text(std::llround(most.score)), most.accepted ? "taken" : "refused"));
+    }
+    if (auto const& back = d.history.rollbacks; !back.empty())
+      says.push_back(
+          fmt::format("{} went back to a checkpoint {}, the last time from step {} to {} for {}, and passed "
+                      "over {} {}.",
+                      subject(all, d, true), back.size() == 1 ? "once" : step_text(int64_t(back.size())) + " times",
+                      step_text(back.back().step), step_text(back.back().to),
+                      back.back().why == "spike" ? "a spike" : "a value that was not finite",
+                      step_text(back.back().skipped), back.back().skipped == 1 ? "batch" : "batches"));
   }
   return says;
 }

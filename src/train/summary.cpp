@@ -65,8 +65,9 @@ Summary summary_of(History const& h) {
       ++s.overflowed;
       continue;
     }
-    if (!r.accepted) ++s.refused;
-    if (s.broken_step < 0 && (!std::isfinite(r.loss) || !std::isfinite(r.norm))) s.broken_step = r.step;
+    bool const finite = std::isfinite(r.loss) && std::isfinite(r.norm);
+    if (!r.accepted && !finite) ++s.refused;
+    if (s.broken_step < 0 && !finite) s.broken_step = r.step;
   }
   if (!speeds.empty()) {
     std::ranges::nth_element(speeds, speeds.begin() + std::ptrdiff_t(speeds.size() / 2));

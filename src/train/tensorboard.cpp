@@ -61,9 +61,15 @@ Path file_in(Path const& folder) {
 
 TensorBoard::TensorBoard(Path const& folder, int64_t first) : file_(file_in(folder)) {
   record(first, message(3, "brain.Event:2"));
-  constexpr uint64_t kStart = 1;
-  if (first > 1) record(first, message(7, key(1, integer) + varint(kStart)));
+  if (first > 1) begin_at(first);
 }
+
+void TensorBoard::begin_at(int64_t step) {
+  constexpr uint64_t kStart = 1;
+  record(step, message(7, key(1, integer) + varint(kStart)));
+}
+
+void TensorBoard::rolled_back(Rollback const& r) { begin_at(r.to + 1); }
 
 void TensorBoard::record(int64_t step, std::string const& payload) {
   std::string const event = key(1, eight_bytes) + raw(wall_time()) + key(2, integer) + varint(uint64_t(step)) + payload;

@@ -19,8 +19,10 @@ class TensorBoard final : public Watcher {
   void stepped(StepReport const&) override;
   void evaluated(EvalReport const&) override;
   void measured(Statistics const&) override;
+  void rolled_back(Rollback const&) override;  // what was written of the steps behind is dropped
 
  private:
+  void begin_at(int64_t step);
   using Scalars = std::vector<std::pair<std::string, double>>;
   void write(int64_t step, Scalars const&);
   void record(int64_t step, std::string const& payload);
@@ -38,6 +40,8 @@ class Watchers final : public Watcher {
   void sampled(Sample const& s) override { each(&Watcher::sampled, s); }
   void saved(SaveReport const& r) override { each(&Watcher::saved, r); }
   void refused(StepReport const& r, int64_t in_a_row) override { each(&Watcher::refused, r, in_a_row); }
+  void spiked(StepReport const& r, Spike const& s) override { each(&Watcher::spiked, r, s); }
+  void rolled_back(Rollback const& r) override { each(&Watcher::rolled_back, r); }
   void overflowed(StepReport const& r, double scale) override { each(&Watcher::overflowed, r, scale); }
 
  private:

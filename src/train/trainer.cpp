@@ -1,7 +1,9 @@
 #include "train/trainer.h"
 
+#include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 
 #include "core/error.h"
 
@@ -33,6 +35,18 @@ void validate(TrainerOptions const& o) {
   in_range("loss scale", o.loss_scale, kLeastLossScale <= o.loss_scale && o.loss_scale <= 0x1p60, "1 to 2^60");
   in_range("steps of the loss scale", o.decide.scale_every, o.decide.scale_every >= 0, "at least 0");
   in_range("clip", o.decide.clip, o.decide.clip >= 0, "at least 0");
+  in_range("spike score", o.decide.spike, o.decide.spike >= 0, "at least 0");
+}
+
+constexpr int64_t kParts = 4;  // of what an update writes: master, moments, compute
+
+[[noreturn]] void differ(int64_t step, std::string const& what) {
+  fail(
+      Fault::failed,
+      "step {} was computed twice, and {} has other bits the second time: memory that fails, a processor or GPU beyond "
+      "its limits, or a race; nothing was saved of it. Test the machine's memory, and go on from the newest checkpoint "
+      "with --resume, on another machine if it comes again",
+      step, what);
 }
 
 class Watching {  // one who looks at the ops of a scope, beside who does already
@@ -90,8 +104,8 @@ std::vector<MemoryRole> Trainer::plan(Backend& backend, TrainerOptions const& op
 }
 
 std::vector<Arena*> Trainer::arenas() {
-  return {&parameters_.masters, &parameters_.gradients, &parameters_.compute, &m_, &v_, &inputs_,
-          &activations_,        &deltas_memory_,        &scratch_memory_};
+  return {&parameters_.masters, &parameters_.gradients, &parameters_.compute, &m_,           &v_, &inputs_,
+          &activations_,        &deltas_memory_,        &scratch_memory_,     &verification_};
 }
 
 void Trainer::lay_out() {
@@ -123,6 +137,18 @@ void Trainer::lay_out() {
                       .vocab = o.config.vocab,
                       .chunk = o.chunk};
   scratch_ = scratch_memory_.take("scratch", DType::u8, {int64_t(backend_.scratch_bytes(limits))});
+  lay_out_verification();
+}
+
+void Trainer::lay_out_verification() {
+  if (!options_.verify) return;
+  int64_t largest = 0, moments = 1;
+  for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const&) {
+    largest = std::max(largest, w.shape.size());
+  });
+  for (Moments const& m : moments_) moments = std::max<int64_t>(moments, 1 + !m.m.empty() + !m.v.empty());
+  sums_ = verification_.take("checksums", DType::i64, {2, int64_t(moments_.size()), kParts});
+  copies_ = verification_.take("copies", wide(options_.dtype), {moments, largest});
 }
 
 void Trainer::upload(data::HostBatch const& host, double rate) {
@@ -158,17 +184,27 @@ void Trainer::compute_gradients() {
   }
 }
 
+void Trainer::take_gradients() {
+  Tensor const gradients = parameters_.gradients.flat(wide(options_.dtype));
+  backend_.zero(gradients);
+  compute_gradients();
+  communicator_->all_reduce(gradients);
+  communicator_->all_reduce(loss_of(state_));
+  Backend::Scope scope(backend_, Phase::update);
+  backend_.add_norm(state_, gradients);
+  backend_.decide_step(state_, options_.decide);
+}
+
+void Trainer::optimize(size_t i, Weight const& w, StepWatch* watch) {
+  if (watch) watch->before_update(i, w);
+  backend_.optimize(w, moments_[i], state_, rules_[i].optimizer);
+  if (watch) watch->after_update(i, w);
+}
+
 void Trainer::update() {
   Backend::Scope scope(backend_, Phase::update);
-  backend_.add_norm(state_, parameters_.gradients.flat(wide(options_.dtype)));
-  backend_.decide_step(state_, options_.decide);
   size_t i = 0;
-  for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const&) {
-    if (watch_) watch_->before_update(i, w);
-    backend_.optimize(w, moments_[i], state_, rules_[i].optimizer);
-    if (watch_) watch_->after_update(i, w);
-    ++i;
-  });
+  for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const&) { optimize(i++, w, watch_); });
 }
 
 void Trainer::accumulate(data::HostBatch const& host, double rate) {
@@ -182,15 +218,90 @@ void Trainer::step(data::HostBatch const& host, double rate) try {
   upload(host, rate);
   auto const ops = [&] {
     Watching const watching(backend_, watch_);
-    Tensor const gradients = parameters_.gradients.flat(wide(options_.dtype));
-    backend_.zero(gradients);
-    compute_gradients();
-    communicator_->all_reduce(gradients);
-    communicator_->all_reduce(loss_of(state_));
+    take_gradients();
     update();
   };
   if (watch_ && !watch_->same_ops()) ops();
   else backend_.replay(recording_, ops);
+} catch (...) {
+  recording_.reset();
+  communicator_->abort();
+  throw;
+}
+
+struct Trainer::Taken {
+  StepState state;
+  std::vector<int64_t> sums;  // as sums_[0]
+};
+
+Trainer::Taken Trainer::taken() {
+  backend_.zero(sums_);
+  size_t i = 0;
+  for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const&) {
+    backend_.checksum(sums_[0][int64_t(i++)].slice(0, 1), w.grad);
+  });
+  Taken now{state(), std::vector<int64_t>(size_t(sums_[0].size()))};
+  backend_.download(now.sums.data(), sums_[0]);
+  return now;
+}
+
+void Trainer::compare(Taken const& a, Taken const& b) const {
+  size_t i = 0;
+  for_each(weights_, [&](std::string const& name, Weight const&, model::Spec const&) {
+    if (size_t const at = kParts * i++; a.sums[at] != b.sums[at]) differ(a.state.attempted, "the gradient of " + name);
+  });
+  if (std::memcmp(&a.state, &b.state, sizeof a.state) != 0) differ(a.state.attempted, "the loss, or the gradient norm");
+}
+
+// One tensor after the other: a copy of all would take as much memory as they do.
+void Trainer::update_twice() {
+  Backend::Scope scope(backend_, Phase::update);
+  backend_.zero(sums_);
+  size_t i = 0;
+  for_each(weights_, [&](std::string const&, Weight const& w, model::Spec const&) {
+    std::array<Tensor, kParts> const parts = {w.master, moments_[i].m, moments_[i].v, w.compute};
+    auto const copy_of = [&](int64_t part) { return copies_[part].reshaped(parts[size_t(part)].shape); };
+    auto const sum_up = [&](int64_t way) {
+      for (int64_t part = 0; part < kParts; ++part)
+        if (Tensor const& t = parts[size_t(part)]; !t.empty())
+          backend_.checksum(sums_[way][int64_t(i)].slice(part, part + 1), t);
+    };
+    for (int64_t part = 0; part < copies_.shape[0]; ++part)
+      if (!parts[size_t(part)].empty()) backend_.copy(copy_of(part), parts[size_t(part)]);
+    optimize(i, w, nullptr);
+    sum_up(0);
+    for (int64_t part = 0; part < copies_.shape[0]; ++part)
+      if (!parts[size_t(part)].empty()) backend_.copy(parts[size_t(part)], copy_of(part));
+    Watching const watching(backend_, watch_);
+    optimize(i, w, watch_);
+    sum_up(1);
+    ++i;
+  });
+  std::vector<int64_t> sums(size_t(sums_.size()));
+  backend_.download(sums.data(), sums_);
+  static constexpr char const* kNames[kParts] = {"", ", its first moment", ", its second moment", ", its compute copy"};
+  i = 0;
+  for_each(weights_, [&](std::string const& name, Weight const&, model::Spec const&) {
+    for (size_t part = 0; part < kParts; ++part, ++i)
+      if (sums[i] != sums[i + sums.size() / 2]) differ(state().attempted, "the update of " + name + kNames[part]);
+  });
+}
+
+// Who watches sees the second time: the first is as if it had not been.
+void Trainer::verified_step(data::HostBatch const& host, double rate) try {
+  check(options_.verify, "a verified step of a trainer that has no memory for it: set its option `verify`");
+  communicator_->expect_all();
+  StepState const before = state();
+  upload(host, rate);
+  take_gradients();
+  Taken const first = taken();
+  set_state(before);
+  {
+    Watching const watching(backend_, watch_);
+    take_gradients();
+  }
+  compare(first, taken());
+  update_twice();
 } catch (...) {
   recording_.reset();
   communicator_->abort();

@@ -26,6 +26,7 @@ struct TrainerOptions {
   double loss_scale = 1;           // f16: what the scaler begins at
   DecideOptions decide;            // its scale_every is of f16 alone
   ClassifierOptions classifier;
+  bool verify = false;  // memory for verified_step
 };
 
 /// Looks at a step from inside: it may call ops of the backend on memory of its own, and waits for nothing.
@@ -55,6 +56,10 @@ class FOLIO_API Trainer {
   /// where no target counts, or for a token that the vocabulary lacks; Fault::failed where another rank has left, as
   /// this one does where it throws.
   void step(data::HostBatch const&, double rate);
+  /// The same step, computed twice: the gradients, the step's numbers and the update of each tensor, compared bit for
+  /// bit by checksums. Fault::failed where they differ, naming the first tensor that does; weights and moments are then
+  /// not to be trusted. Asks for options().verify.
+  void verified_step(data::HostBatch const&, double rate);
   /// Adds the gradients of a batch to those that lie there: a step without zeroing, without the sum over ranks and
   /// without the update.
   void accumulate(data::HostBatch const&, double rate);
@@ -77,16 +82,23 @@ class FOLIO_API Trainer {
   struct OnlyPlanned {};
   [[gnu::visibility("hidden")]] Trainer(OnlyPlanned, Backend&, TrainerOptions const&, std::unique_ptr<Communicator>);
   [[gnu::visibility("hidden")]] void lay_out();
+  [[gnu::visibility("hidden")]] void lay_out_verification();
   [[gnu::visibility("hidden")]] void upload(data::HostBatch const&, double rate);
   [[gnu::visibility("hidden")]] void compute_gradients();  // of what was uploaded
+  [[gnu::visibility("hidden")]] void take_gradients();     // the same from zero, over all ranks; and the decision
+  [[gnu::visibility("hidden")]] void optimize(size_t number, Weight const&, StepWatch*);
   [[gnu::visibility("hidden")]] void update();
+  struct Taken;
+  [[gnu::visibility("hidden")]] Taken taken();  // what take_gradients left
+  [[gnu::visibility("hidden")]] void compare(Taken const& first, Taken const& second) const;
+  [[gnu::visibility("hidden")]] void update_twice();
 
   Backend& backend_;
   TrainerOptions options_;
   std::unique_ptr<Communicator> communicator_;
   model::WeightArenas parameters_;
   Arena m_{"first moments"}, v_{"second moments"}, inputs_{"inputs"}, activations_{"activations"},
-      deltas_memory_{"activation gradients"}, scratch_memory_{"scratch"};
+      deltas_memory_{"activation gradients"}, scratch_memory_{"scratch"}, verification_{"verification"};
   model::Weights weights_;
   std::vector<Moments> moments_;
   std::vector<TensorRule> rules_;  // as moments_
@@ -100,6 +112,9 @@ class FOLIO_API Trainer {
   Tensor state_;          // (sizeof StepState) u8
   Tensor input_;          // (sizeof StepInput) u8
   Tensor scratch_;        // (scratch_bytes) u8
+  // Of verified_step, where the options ask for it.
+  Tensor sums_;    // (2, tensors, 4) i64: checksums of each way; of a tensor's gradient, or of its parts
+  Tensor copies_;  // (1 + moments, elements of the largest tensor) wide: a weight and its moments before their update
   StepWatch* watch_ = nullptr;
   std::unique_ptr<Recording> recording_;  // of step's ops
 };

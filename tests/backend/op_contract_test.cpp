@@ -66,6 +66,7 @@ TEST_P(OpContract, ShapesThatDoNotAgreeAreRefused) {
   refuses("summarize:", [&] { b.summarize(rig_.output_f64({3}), x); });
   refuses("summarize:", [&] { b.summarize(rig_.output_f64({4}), x, y); });
   refuses("largest_columns:", [&] { b.largest_columns(wide_t({5}), x); });
+  refuses("checksum:", [&] { b.checksum(rig_.output_f64({1}), x); });
   refuses("begin_step:", [&] { b.begin_step(state, state); });
 }
 

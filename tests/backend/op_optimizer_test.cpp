@@ -80,7 +80,8 @@ TEST_P(OpOptimizer, ARefusedStepWritesNothing) {
       if (why == 0) grad[20] = NAN;
       Weight const w = rig.weight({33}, {}, start, grad);
       StepState s;
-      s.accepted = 4, s.attempted = 6, s.norm_mean = why == 2 ? 0.01 : 1;
+      s.accepted = 4, s.attempted = 6, s.scored = kScoredSteps;
+      std::ranges::fill(s.log_norms, why == 2 ? -4 : 2);
       Tensor const m = rig.real_wide({33}, moment), v = rig.real_wide({33}, moment), state = rig.object(s);
       rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
       if (why == 1) {
@@ -95,6 +96,8 @@ TEST_P(OpOptimizer, ARefusedStepWritesNothing) {
       EXPECT_EQ(s.accepted, 4);
       EXPECT_EQ(s.attempted, 7);
       EXPECT_EQ(s.non_finite, why != 2);
+      EXPECT_EQ(s.spikes_in_a_row, why == 2);
+      EXPECT_EQ(s.scored, kScoredSteps);
       EXPECT_EQ(rig.read(w.master), start);
       EXPECT_EQ(rig.read(m), moment);
       EXPECT_EQ(rig.read(v), moment);
@@ -159,6 +162,86 @@ TEST_P(OpOptimizer, TheLossScaleHalvesOnOverflowAndDoublesAfterCleanSteps) {
       }
       return {};
     });
+}
+
+// The definition, by sorting: a window of the last 64, its level, its trend, its deviation.
+double score_of(double value, std::vector<double> const& taken, double share, double least) {
+  auto const median = [](std::vector<double> v) {
+    std::ranges::sort(v);
+    return v[v.size() / 2];
+  };
+  if (taken.size() < 32) return 0;
+  std::vector<double> const w(taken.end() - std::min<int64_t>(64, int64_t(taken.size())), taken.end());
+  auto const third = std::ptrdiff_t(w.size() / 3);
+  double const begin = median({w.begin(), w.begin() + third}), level = median({w.end() - third, w.end()}),
+               slope = (level - begin) / double(w.size() - size_t(third));
+  std::vector<double> rest;
+  for (size_t i = 0; i < w.size(); ++i) rest.push_back(w[i] - slope * double(i));
+  double const centre = median(rest);
+  for (double& r : rest) r = std::abs(r - centre);
+  return (value - level) / (1.4826 * median(rest) + share * std::abs(level) + least);
+}
+
+struct ScoredStep {
+  double loss, norm;
+};
+// 200 steps of a loss that falls, with noise; every 23rd from 60 on is far above.
+std::vector<ScoredStep> steps_with_spikes() {
+  Values const noise = Draw(5).normal(400);
+  std::vector<ScoredStep> steps;
+  for (size_t i = 0; i < 200; ++i) {
+    double const grown = i >= 60 && i % 23 == 0 ? 3 : 0;
+    steps.push_back({2 + 4 * std::exp(-double(i) / 20) + 0.05 * noise[2 * i] + grown,
+                     std::exp(0.2 * noise[2 * i + 1] + (i >= 60 && i % 46 == 0 ? 2 : 0))});
+  }
+  return steps;
+}
+
+TEST_P(OpOptimizer, ASpikeIsWhatStandsFarAboveTheStepsThatWereTaken) {
+  for (double const refused_above : {0.0, 8.0})
+    run_body(candidate(), [&](Rig& rig) -> Outputs {
+      Tensor const state = rig.object(StepState{});
+      std::vector<double> losses, norms;
+      int spikes = 0;
+      for (size_t i = 0; auto const& [loss, norm] : steps_with_spikes()) {
+        rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
+        StepState s = rig.read_object<StepState>(state);
+        s.loss = loss, s.norm_squared = norm * norm;
+        rig.backend->upload(state, &s);
+        rig.backend->decide_step(state, {.clip = 0, .spike = refused_above});
+        s = rig.read_object<StepState>(state);
+        double const score = std::max(score_of(loss, losses, 0.01, 1e-6), score_of(std::log(s.norm), norms, 0, 0.2));
+        EXPECT_NEAR(s.spike_score, score, 1e-9 * (1 + std::abs(score))) << "step " << i;
+        bool const planted = i >= 60 && i % 23 == 0;
+        EXPECT_EQ(s.spike_score > 8, planted) << "step " << i << ": " << s.spike_score;
+        EXPECT_EQ(s.accept, !(planted && refused_above > 0)) << "step " << i;
+        spikes += planted;
+        if (s.accept) losses.push_back(loss), norms.push_back(std::log(s.norm));
+        EXPECT_EQ(s.scored, int64_t(losses.size()));
+        ++i;
+      }
+      EXPECT_EQ(spikes, 6);
+      return {};
+    });
+}
+
+TEST_P(OpOptimizer, AfterFiveSpikesInARowTheLevelIsAnother) {
+  run_body(candidate(), [&](Rig& rig) -> Outputs {
+    Tensor const state = rig.object(StepState{});
+    std::string taken;
+    for (int i = 0; i < 90; ++i) {
+      rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
+      StepState s = rig.read_object<StepState>(state);
+      s.loss = i < 40 ? 2 : i == 43 ? INFINITY : 4, s.norm_squared = 1;
+      rig.backend->upload(state, &s);
+      rig.backend->decide_step(state, {.clip = 0, .spike = 8});
+      taken += rig.read_object<StepState>(state).accept ? '.' : 'x';
+    }
+    // One that is not finite is neither a spike nor the end of a row of them.
+    EXPECT_EQ(taken, std::string(40, '.') + "xxxxxx" + std::string(44, '.'));
+    EXPECT_EQ(rig.read_object<StepState>(state).scored, 44);
+    return {};
+  });
 }
 
 FOLIO_ON_EVERY_BACKEND(OpOptimizer);

@@ -1,4 +1,4 @@
-// summarize and largest_columns: what a run's statistics are made of.
+// summarize, largest_columns and checksum: what a run's statistics are made of.
 #include "tests/backend/support.h"
 
 namespace folio::test {
@@ -78,6 +78,54 @@ TEST_P(OpStatistics, ANanInAColumnIsPassedOver) {
                  x = rig.real({3, 3}, {0.5, NAN, NAN, NAN, -0.25, NAN, -2, NAN, NAN});
     rig.backend->largest_columns(largest, x);
     EXPECT_EQ(rig.read(largest), (Values{2, 0.25, 0}));
+    return {};
+  });
+}
+
+// What is left of 64 bits is compared as it is: every device has the same sum.
+int64_t checksum_of(Rig& rig, Tensor x, int64_t start = 0) {
+  Tensor const sum = rig.numbers({1}, {start});
+  rig.backend->checksum(sum, x);
+  int64_t got = 0;
+  rig.backend->download(&got, sum);
+  return got;
+}
+
+TEST_P(OpStatistics, AChecksumIsOfTheBitsAndTheSameOnEveryDevice) {
+  for (int64_t const n : {1, 2, 3, 63, 1031, 70001}) {
+    std::vector<int32_t> words;
+    for (int64_t i = 0; i < n; ++i) words.push_back(int32_t(2654435761u * uint32_t(i + 1)));
+    run_body(candidate(), [&](Rig& rig) -> Outputs {
+      uint64_t expected = 7;  // splitmix64's finaliser, written down again
+      for (int64_t i = 0; i < n; ++i) {
+        uint64_t z = uint64_t(i + 1) * 0x9e3779b97f4a7c15u ^ uint32_t(words[size_t(i)]);
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u, z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        expected += z ^ (z >> 31);
+      }
+      EXPECT_EQ(uint64_t(checksum_of(rig, rig.ids({n}, words), 7)), expected) << n;
+      return {};
+    });
+  }
+}
+
+TEST_P(OpStatistics, AChecksumSeesEveryBitAndEveryPlace) {
+  run_body(candidate(), [&](Rig& rig) -> Outputs {
+    Values const x = Draw(3).normal(517);  // of 16-bit elements the last word is half full
+    Tensor const t = rig.real({517}, x);
+    int64_t const sum = checksum_of(rig, t);
+    EXPECT_EQ(checksum_of(rig, t), sum);
+    std::vector<unsigned char> bytes(t.bytes());
+    rig.backend->download(bytes.data(), t);
+    Tensor const changed = rig.real({517}, x);
+    for (size_t bit = 0; bit < 8 * bytes.size(); bit += bit < 8 * (bytes.size() - 8) ? 61 : 1) {
+      std::vector<unsigned char> other = bytes;
+      other[bit / 8] = static_cast<unsigned char>(other[bit / 8] ^ 1 << bit % 8);
+      rig.backend->upload(changed, other.data());
+      EXPECT_NE(checksum_of(rig, changed), sum) << "bit " << bit;
+    }
+    Values swapped = x;
+    std::swap(swapped[4], swapped[400]);
+    EXPECT_NE(checksum_of(rig, rig.real({517}, swapped)), sum);
     return {};
   });
 }

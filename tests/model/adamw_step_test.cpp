@@ -50,7 +50,8 @@ TEST_P(Step, OptionsAndBatchesThatFitNoTrainerAreTheCallersMistake) {
                                                             [](Options& o) { o.optimizer.beta2 = -0.1; },
                                                             [](Options& o) { o.optimizer.epsilon = 0; },
                                                             [](Options& o) { o.optimizer.decay = NAN; },
-                                                            [](Options& o) { o.decide.clip = -1; }};
+                                                            [](Options& o) { o.decide.clip = -1; },
+                                                            [](Options& o) { o.decide.spike = -1; }};
   for (auto const& slip : slips) {
     Options o = options();
     slip(o);
@@ -81,7 +82,8 @@ TEST_P(Step, RefusedForANonFiniteValueChangesNothingAndCountsAsAttempted) {
     EXPECT_EQ(s.attempted, 2);
     EXPECT_EQ(s.accepted, 1);
     EXPECT_EQ(s.non_finite, 1);
-    EXPECT_EQ(s.norm_mean, state_before.norm_mean);
+    EXPECT_EQ(s.scored, state_before.scored) << "a refused step entered the window of spikes";
+    EXPECT_EQ(s.spike_score, 0);
     StepState skip = twin.state();
     skip.attempted += 1;  // the twin never saw the poisoned batch
     twin.set_state(skip);
@@ -96,6 +98,10 @@ TEST_P(Step, RefusedForASpikeOnlyWhereTheOptionsAskForIt) {
     auto o = options();
     o.decide.spike = spike;
     train::Trainer t(*backend_, o);
+    StepState quiet = t.state();  // as after so many steps of a loss near ln 13 and of a norm of 1
+    quiet.scored = kScoredSteps;
+    for (double& loss : quiet.losses) loss = 2.6;
+    t.set_state(quiet);
     for (unsigned i = 1; i <= 3; ++i) t.step(batch(4, 5, 13, i), 1e-3);
     EXPECT_EQ(t.state().accepted, 3);
     State const before = read_state(*backend_, t);
@@ -103,6 +109,8 @@ TEST_P(Step, RefusedForASpikeOnlyWhereTheOptionsAskForIt) {
     for (float& w : loud.token_weights) w *= 100;  // total_weight says otherwise: gradients 100 times too large
     t.step(loud, 1e-3);
     EXPECT_EQ(t.state().accept, spike == 0);
+    EXPECT_GT(t.state().spike_score, 100);
+    EXPECT_EQ(t.state().scored, kScoredSteps + (spike == 0 ? 4 : 3));
     EXPECT_EQ(t.state().non_finite, 0);
     EXPECT_EQ(read_state(*backend_, t).w == before.w, spike != 0);
   }

@@ -90,6 +90,7 @@ class Cpu final : public Backend {
   void do_optimize(Weight const&, Moments const&, Tensor, Optimizer const&) override;
   void do_summarize(Tensor, Tensor, Tensor) override;
   void do_largest_columns(Tensor, Tensor) override;
+  void do_checksum(Tensor, Tensor) override;
 
   /// c (M, N) = x (M, K) · w + bias, w (K, N), or (N, K) where transposed. One chain an element: see linear.cpp.
   template <class S>

@@ -1,4 +1,7 @@
 // What values are like, for who watches a run.
+#include <atomic>
+
+#include "backend/checksum.h"
 #include "backend/cpu/cpu.h"
 
 namespace folio::cpu {
@@ -30,6 +33,18 @@ void Cpu::do_largest_columns(Tensor largest, Tensor x) {
       kernels<S>().largest_columns(largest.as<float>() + begin, x.as<S>() + begin, C, rows, end - begin);
     });
   });
+}
+
+void Cpu::do_checksum(Tensor sum, Tensor x) {
+  auto const* const bytes = static_cast<unsigned char const*>(x.data);
+  auto const size = int64_t(x.bytes());
+  std::atomic<uint64_t> total = 0;
+  divide((size + 3) / 4, 1 << 14, 1, [&](int64_t begin, int64_t end, int64_t) {
+    uint64_t own = 0;
+    for (int64_t i = begin; i < end; ++i) own += checksum_term(bytes, size, i);
+    total += own;
+  });
+  sum.as<int64_t>()[0] = int64_t(uint64_t(sum.as<int64_t>()[0]) + total);
 }
 
 }  // namespace folio::cpu

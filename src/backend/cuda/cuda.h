@@ -123,6 +123,7 @@ class Cuda final : public Backend {
   void do_optimize(Weight const&, Moments const&, Tensor, Optimizer const&) override;
   void do_summarize(Tensor, Tensor, Tensor) override;
   void do_largest_columns(Tensor, Tensor) override;
+  void do_checksum(Tensor, Tensor) override;
 
   Room room(char const* op) const { return {op, scratch_}; }
   /// Products::multiply on our stream; the workspace comes out of `room`, whose copy is dropped.

@@ -1,4 +1,5 @@
 // What values are like, for who watches a run.
+#include "backend/checksum.h"
 #include "backend/cuda/cuda.h"
 #include "backend/cuda/device.cuh"
 
@@ -46,6 +47,16 @@ __global__ void column_maxima(float* to, S const* x, int64_t rows, int64_t C) {
   atomicMax(reinterpret_cast<int*>(to + c), __float_as_int(largest));
 }
 
+// A sum modulo 2^64 is the same in any order.
+__global__ void __launch_bounds__(kThreads)
+    add_terms(unsigned long long* sum, unsigned char const* bytes, int64_t size) {
+  unsigned long long own = 0;
+  for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x; 4 * i < size; i += int64_t(gridDim.x) * kThreads)
+    own += checksum_term(bytes, size, i);
+  own = warp_sum(own);
+  if (threadIdx.x % kWarp == 0) atomicAdd(sum, own);
+}
+
 }  // namespace
 
 void Cuda::do_summarize(Tensor summary, Tensor x, Tensor before) {
@@ -66,6 +77,14 @@ void Cuda::do_largest_columns(Tensor largest, Tensor x) {
     column_maxima<S><<<blocks, kColumns, 0, stream()>>>(largest.as<float>(), x.as<S>(), rows, C);
   });
   launched("largest_columns: {}");
+}
+
+void Cuda::do_checksum(Tensor sum, Tensor x) {
+  auto const size = int64_t(x.bytes());
+  unsigned const blocks = unsigned(std::clamp<int64_t>(parts_of((size + 3) / 4, kThreads), 1, kNormParts));
+  add_terms<<<blocks, kThreads, 0, stream()>>>(reinterpret_cast<unsigned long long*>(sum.as<int64_t>()),
+                                               static_cast<unsigned char const*>(x.data), size);
+  launched("checksum: {}");
 }
 
 }  // namespace folio::cuda

@@ -1,6 +1,7 @@
 // What values are like, for who watches a run.
 #include <cmath>
 
+#include "backend/checksum.h"
 #include "backend/reference/reference.h"
 
 namespace folio::reference {
@@ -25,6 +26,14 @@ void Reference::do_largest_columns(Tensor largest, Tensor x) {
         to = T(std::fmax(real(to), std::abs(real(X(n, c)))));
       }
   });
+}
+
+void Reference::do_checksum(Tensor sum, Tensor x) {
+  auto const* const bytes = static_cast<unsigned char const*>(x.data);
+  auto const size = int64_t(x.bytes());
+  auto total = uint64_t(sum.as<int64_t>()[0]);
+  for (int64_t i = 0; 4 * i < size; ++i) total += checksum_term(bytes, size, i);
+  sum.as<int64_t>()[0] = int64_t(total);
 }
 
 }  // namespace folio::reference

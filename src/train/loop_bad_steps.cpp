@@ -1,0 +1,108 @@
+// What the loop does about bad steps: see train/bad_steps.h.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/log.h"
+#include "train/loop.h"
+
+namespace folio::train {
+
+bool Loop::judge(StepReport const& report, double rate, StepState const& before, Watcher& watcher) {
+  StepState const& s = state_.step_state;
+  if (s.loss_scale < before.loss_scale) {  // the scaler's way, no fault
+    watcher.overflowed(report, s.loss_scale);
+    return true;
+  }
+  if (!std::isfinite(s.loss) || !std::isfinite(s.norm)) return not_finite(report, rate, before, watcher);
+  if (s.accept) state_.refused_in_a_row = 0;
+  if (s.spike_score <= p_.options.spike_score) return true;
+  Spike const spike{.step = report.step, .score = s.spike_score, .accepted = s.accept != 0};
+  log(to_json(spike));
+  watcher.spiked(report, spike);
+  return s.accept || p_.options.on_spike != "rollback" || !roll_back("spike", watcher);
+}
+
+bool Loop::not_finite(StepReport const& report, double rate, StepState const& before, Watcher& watcher) {
+  std::string const& policy = p_.options.on_nonfinite;
+  ++state_.refused_in_a_row;
+  if (policy == "skip") watcher.refused(report, state_.refused_in_a_row);
+  if (state_.refused_in_a_row == 1) look_into(rate, before);
+  diagnose(watcher);
+  if (policy == "rollback" && roll_back("not-finite", watcher)) return false;
+  char const* const of_f16 = report.loss_scale > 0 ? ", or in bf16: values above 65,504 are infinite in f16" : "";
+  check(policy != "abort", Fault::diverged,
+        "the loss or the gradient norm of step {} is not finite, and --on-nonfinite abort ends the run; go on from its "
+        "newest checkpoint with --resume and another --on-nonfinite, a lower --lr or a smaller --clip{}",
+        state_.step, of_f16);
+  check(state_.refused_in_a_row < kMostRefused, Fault::diverged,
+        "the loss or the gradient norm was not finite in {} steps in a row, up to step {}: the run has diverged; start "
+        "again from an earlier checkpoint or with a lower --lr, a longer --warmup or a smaller --clip{}",
+        state_.refused_in_a_row, state_.step, of_f16);
+  return true;
+}
+
+bool Loop::roll_back(char const* why, Watcher& watcher) {
+  saver_.wait();
+  auto const retreat = retreat_from(state_.step, state_.rollbacks, checkpoint_steps(p_.directory.path()));
+  if (!retreat) {
+    say(Level::warning, fmt::format("step {}: there is no checkpoint to go back to yet; the step was not taken, and "
+                                    "the run goes on with the next",
+                                    state_.step));
+    return false;
+  }
+  check(retreat->in_a_row <= kMostRollbacks, Fault::diverged,
+        "step {} failed after {} rollbacks that brought the run no further: it is not the data of a few steps; give a "
+        "lower --lr or a smaller --clip, or --on-spike warn and --on-nonfinite skip, and look at the data",
+        state_.step, kMostRollbacks);
+  for (int64_t i = passed_over_besides(retreat->in_a_row); i > 0; --i) batcher_.next(batch_);
+  RunState earlier = load_newest(p_.directory, p_.backend, p_.trainer, retreat->to);
+  Rollback const rollback{.step = state_.step,
+                          .to = earlier.step,
+                          .why = why,
+                          .in_a_row = retreat->in_a_row,
+                          .skipped = state_.step - earlier.step + passed_over_besides(retreat->in_a_row),
+                          .data = batcher_.state()};
+  log(to_json(rollback));
+  log_->sync();  // from here on a run that is killed does the same
+  earlier.rollbacks = state_.rollbacks;
+  earlier.rollbacks.push_back(rollback);
+  earlier.data = rollback.data;
+  p_.directory.forget_after(earlier.step, earlier.best);
+  go_on_from(earlier);
+  state_.options = changeable(p_.options), state_.made = p_.made;
+  watcher.rolled_back(rollback);
+  return true;
+}
+
+RunState Loop::after_rollbacks(RunState state) {
+  auto const behind = [&] { return rollback_behind(p_.directory.metrics(), state.metrics_bytes, state.step); };
+  auto logged = behind();
+  if (logged && logged->all.back().to < state.step) {  // killed before its newer checkpoints were removed
+    state = load_newest(p_.directory, p_.backend, p_.trainer, logged->all.back().to);
+    logged = behind();
+  }
+  if (!logged || logged->all.back().to != state.step)
+    return state;  // that checkpoint is gone: an earlier one, as it is
+  state.rollbacks.insert(state.rollbacks.end(), logged->all.begin(), logged->all.end());
+  state.data = logged->all.back().data;
+  state.metrics_bytes = logged->metrics_bytes;
+  p_.directory.forget_after(state.step, state.best);
+  return state;
+}
+
+void Loop::go_on_from(RunState const& state) {
+  auto const was = state.made.find("dtype");
+  bool const of_another_type = was != state.made.end() && was->second != p_.made.at("dtype");
+  state_ = state;
+  batcher_.restore(state.data);
+  if (statistics_ && state.active) statistics_->restore(*state.active, "state.json");
+  else if (statistics_) statistics_->begin_at(state.step);
+  diagnosis_.set_history(read_history(p_.directory.metrics()));
+  saved_step_ = evaluated_step_ = state.step;
+  if (!of_another_type) return;
+  state_.step_state.loss_scale = p_.trainer.options().loss_scale;  // the scaler begins
+  state_.step_state.clean_steps = 0;
+  p_.trainer.set_state(state_.step_state);
+}
+
+}  // namespace folio::train

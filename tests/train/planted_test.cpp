@@ -1,0 +1,162 @@
+// Bad steps planted in short runs: each is caught, which policy cures what, and a run that went back is the same
+// however often it was stopped or killed. planted_long_test is the drill whose figures docs/numerics.md has.
+#include "tests/support/planted.h"
+
+#include "tests/support/files.h"
+
+namespace folio::test {
+namespace {
+
+constexpr int64_t kSteps = 260;
+
+class PlantedRun : public testing::Test {
+ protected:
+  PlantedRun() {
+    prepare(speeches(), folder / "clean");
+    prepare(with_garbage(speeches(), {9000, 17000, 21000}, 120), folder / "garbage");
+    drill.config = {.layers = 2, .heads = 2, .channels = 32, .vocab = 1, .context = 48, .dropout = {}};
+    train::RunOptions& o = drill.options;
+    o.steps = o.eval_every = kSteps, o.batch = 1, o.checkpoint_every = 40, o.stats_every = 0;
+    o.schedule.lr = 3e-3, o.schedule.min_lr = 3e-4, o.schedule.warmup = 20;
+  }
+  DrillRun go(std::string const& out, std::string const& data = "clean", Planted const& plan = {}) {
+    return DrillRun(drill, folder / data, folder / out, plan);
+  }
+  void expect_same(std::string const& a, std::string const& b) {
+    Path const one = last_checkpoint(folder / a), two = last_checkpoint(folder / b);
+    ASSERT_EQ(one.filename(), two.filename());
+    for (char const* file : {"model.safetensors", "optimizer.safetensors"})
+      EXPECT_TRUE(read_file(one / file) == read_file(two / file)) << file << " of " << a << " and " << b;
+    Json states[2] = {read_json(one / "state.json"), read_json(two / "state.json")};
+    for (Json& state : states) state.erase("seconds"), state.erase("metrics_bytes");
+    EXPECT_TRUE(states[0] == states[1]) << "state.json of " << a << " and " << b;
+    EXPECT_TRUE(log_of(folder / a) == log_of(folder / b)) << "metrics.jsonl of " << a << " and " << b;
+  }
+  std::vector<int64_t> garbage(int64_t batches) {
+    data::Dataset const planted(folder / "garbage"), clean(folder / "clean");
+    auto found = garbage_batches(planted, clean, batcher_options(drill.options, drill.config.context), batches);
+    std::erase_if(found, [](int64_t n) { return n < kLeastScored; });  // nothing is called a spike yet
+    EXPECT_GE(found.size(), 2u);
+    return found;
+  }
+
+  ScratchFolder folder;
+  Drill drill;
+};
+
+TEST_F(PlantedRun, GarbageIsRefusedByItsScoreAndNothingElseIs) {
+  drill.options.on_spike = "skip";
+  DrillRun const clean = go("clean-run"), run = go("run", "garbage");
+  EXPECT_TRUE(clean.spikes.empty()) << "a false alarm at step " << clean.spikes[0].step;
+  auto const planted = garbage(kSteps);
+  for (int64_t const n : planted) {
+    EXPECT_NE(std::ranges::find(run.spike_batches, n), run.spike_batches.end()) << "batch " << n << " was taken";
+  }
+  for (train::Spike const& s : run.spikes) EXPECT_FALSE(s.accepted);
+  EXPECT_EQ(run.state.step_state.accepted, kSteps - int64_t(run.spikes.size()));
+  EXPECT_EQ(run.state.step_state.non_finite, 0);
+  EXPECT_TRUE(run.rollbacks.empty());
+  EXPECT_NEAR(run.val, clean.val, 0.1);
+}
+
+TEST_F(PlantedRun, WarnedOfItIsTakenAndTheNextIsStillSeen) {
+  DrillRun const run = go("run", "garbage");
+  auto const planted = garbage(kSteps);
+  for (int64_t const n : planted)
+    EXPECT_NE(std::ranges::find(run.spike_batches, n), run.spike_batches.end()) << "batch " << n;
+  for (train::Spike const& s : run.spikes) EXPECT_TRUE(s.accepted);
+  EXPECT_EQ(run.state.step_state.accepted, kSteps);
+}
+
+TEST_F(PlantedRun, GoesBackOverGarbageTheSameHoweverOftenItEnds) {
+  drill.options.on_spike = "rollback";
+  DrillRun const run = go("run", "garbage");
+  ASSERT_FALSE(run.rollbacks.empty());
+  EXPECT_EQ(run.rollbacks.size(), run.spikes.size());
+  EXPECT_EQ(run.state.step, kSteps);
+  EXPECT_EQ(run.state.step_state.accepted, kSteps) << "a step that was not taken is left on the path";
+  EXPECT_EQ(run.state.rollbacks.size(), run.rollbacks.size());
+  for (train::Rollback const& r : run.rollbacks) {
+    EXPECT_EQ(r.to % 40, 0);
+    EXPECT_GE(r.skipped, r.step - r.to);
+  }
+  (void)go("again", "garbage");
+  expect_same("run", "again");
+  for (int64_t const after : {70, 130, 200}) (void)go("stopped", "garbage", {.stop_after = after});
+  (void)go("stopped", "garbage");
+  expect_same("run", "stopped");
+  for (size_t i = 0; i < run.rollbacks.size(); ++i)  // killed behind each rollback, before another checkpoint
+    EXPECT_THROW(go("killed", "garbage", {.leave_at_rollback = true}), DrillRun::Left) << i;
+  (void)go("killed", "garbage");
+  expect_same("run", "killed");
+}
+
+TEST_F(PlantedRun, KilledWithinARollbackGoesBackAllTheSame) {
+  drill.options.on_nonfinite = "rollback";
+  drill.options.checkpoint_every = 20, drill.options.keep = 4;
+  Planted const poisoned = {.poison_after = 100};  // before step 100 is saved: that checkpoint is poisoned too
+  DrillRun const run = go("run", "clean", poisoned);
+  ASSERT_EQ(run.rollbacks.size(), 2u);
+  EXPECT_EQ(run.rollbacks[0].to, 100);
+  EXPECT_EQ(run.rollbacks[1].to, 80) << "the checkpoint held what made the step bad";
+  EXPECT_EQ(run.rollbacks[1].in_a_row, 2);
+  EXPECT_TRUE(std::isfinite(run.val));
+  set_io_hook([&](std::string_view what, Path const& to) {  // what is removed gets another name first
+    return what == "rename" && to.filename().string().starts_with(".step-00000100.tmp") ? EIO : 0;
+  });
+  EXPECT_THROW(go("killed", "clean", poisoned), Error);
+  set_io_hook({});
+  EXPECT_TRUE(std::filesystem::exists(folder / "killed" / "checkpoints" / "step-00000100"));
+  (void)go("killed");  // the weight is poisoned in step 100 alone, which it goes back over
+  expect_same("run", "killed");
+}
+
+TEST_F(PlantedRun, APoisonedWeightIsCuredByGoingBackAlone) {
+  DrillRun const clean = go("clean-run");
+  EXPECT_EQ(thrown_by([&] { go("skipped", "clean", {.poison_after = 110}); }).fault, int(Fault::diverged));
+  drill.options.on_nonfinite = "abort";
+  Thrown const aborted = thrown_by([&] { go("aborted", "clean", {.poison_after = 110}); });
+  EXPECT_EQ(aborted.fault, int(Fault::diverged));
+  EXPECT_NE(aborted.sentence.find("step 111 is not finite, and --on-nonfinite abort"), std::string::npos);
+  drill.options.on_nonfinite = "rollback";
+  DrillRun const cured = go("cured", "clean", {.poison_after = 110});
+  ASSERT_EQ(cured.rollbacks.size(), 1u);
+  EXPECT_EQ(cured.rollbacks[0].step, 111);
+  EXPECT_EQ(cured.rollbacks[0].to, 80);
+  EXPECT_EQ(cured.rollbacks[0].why, "not-finite");
+  EXPECT_EQ(cured.rollbacks[0].skipped, 31);
+  EXPECT_NEAR(cured.val, clean.val, 0.1);
+}
+
+TEST_F(PlantedRun, ABurstOfTheRateIsCuredByGoingBack) {
+  DrillRun const clean = go("clean-run");
+  drill.options.on_spike = "rollback";
+  DrillRun const cured = go("cured", "clean", {.burst_after = 150});
+  ASSERT_FALSE(cured.rollbacks.empty());
+  EXPECT_EQ(cured.rollbacks[0].to, 120);
+  EXPECT_LE(cured.rollbacks[0].step, 156);
+  EXPECT_NEAR(cured.val, clean.val, 0.1);
+}
+
+TEST_F(PlantedRun, WithoutACheckpointYetTheStepIsSkipped) {
+  drill.options.on_nonfinite = "rollback";
+  EXPECT_EQ(thrown_by([&] { go("run", "clean", {.poison_after = 10}); }).fault, int(Fault::diverged))
+      << "a weight that stays poisoned, and nothing to go back to";
+  drill.options.on_nonfinite = "skip", drill.options.on_spike = "rollback";
+  drill.options.checkpoint_every = 1000;
+  DrillRun const run = go("skipped", "garbage");
+  EXPECT_FALSE(run.spikes.empty());
+  EXPECT_TRUE(run.rollbacks.empty());
+  EXPECT_EQ(run.state.step_state.accepted, kSteps - int64_t(run.spikes.size()));
+}
+
+TEST_F(PlantedRun, EndsWhereGoingBackBringsItNoFurther) {
+  drill.options.on_spike = "rollback";
+  drill.options.spike_score = 0.5;  // ordinary noise
+  Thrown const ended = thrown_by([&] { go("run"); });
+  EXPECT_EQ(ended.fault, int(Fault::diverged));
+  EXPECT_NE(ended.sentence.find("failed after 5 rollbacks"), std::string::npos) << ended.sentence;
+}
+
+}  // namespace
+}  // namespace folio::test
