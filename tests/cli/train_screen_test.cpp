@@ -21,8 +21,9 @@ std::string memory_line(train::MemoryPlan const& plan) {
 
 TEST(EvaluationLine, SaysNotFiniteOfALossThatIsNot) {
   testing::internal::CaptureStderr();
-  TrainScreen(100).evaluated(
-      {.step = 20, .train = -std::nan(""), .val = NAN, .val_bits_per_byte = NAN, .best = false, .seconds = 1});
+  TrainScreen(100, "run")
+      .evaluated(
+          {.step = 20, .train = -std::nan(""), .val = NAN, .val_bits_per_byte = NAN, .best = false, .seconds = 1});
   std::string const said = testing::internal::GetCapturedStderr();
   EXPECT_NE(said.find("step 20: train not finite"), said.npos) << said;
   EXPECT_EQ(said.find("nan"), said.npos) << said;

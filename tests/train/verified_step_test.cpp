@@ -56,6 +56,8 @@ TEST_P(Verified, ABitThatFlipsEndsTheStepByName) {
   for (Flipped const& f : std::vector<Flipped>{
            {"decide_step", "h.1.mlp.c_fc.weight", 0, "the gradient of h.1.mlp.c_fc.weight"},
            {"decide_step", "h.0.ln_1.bias", 1, "the gradient of h.0.ln_1.bias"},
+           {"attention", "", 1, "the gradient of"},  // an activation of the first time
+           {"attention", "", 5, "the gradient of"},  // and of the second
            {"optimize", "", 6, "the update of "},
            {"optimize", "", 7, "the update of "},
        }) {
