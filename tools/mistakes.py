@@ -20,6 +20,7 @@ CPU = "src/backend/cpu/"
 HOST = "src/backend/host.h"
 SPIKES = "src/backend/spike_score.h"
 OP_SPIKE = "*ASpikeIsWhatStandsFarAboveTheStepsThatWereTaken/cpu_f32_1_thread"
+SAVER = "src/train/saver.cpp"
 
 USERS = dict.fromkeys((HOST, SPIKES), [REFERENCE + "optimizer.cpp", CPU + "optimizer.cpp"])  # what is compiled with a changed header
 
@@ -389,4 +390,36 @@ MISTAKES = [
      "planted_test", "PlantedRun.GoesBackOverGarbageTheSameHoweverOftenItEnds"),
     ("src/train/bad_steps.cpp", "a rollback goes back to the same checkpoint again and again",
      [("below = last.to;", "below = step;")], "bad_steps_test", "Retreat.WhereACheckpointLedToTheSameIsToOneBefore"),
+    # saves
+    ("src/train/snapshot.cpp", "the snapshot shares the trainer's weights",
+     [("w.master = copy_of(name, w.master);", "(void)copy_of(name, w.master);")],
+     "saver_test", "Saves.HoldTheBitsOfTheMomentTheyWereAskedFor/background"),
+    (SAVER, "the copy is taken when the writer begins",
+     [("if (snapshot_) snapshot_->take();", ""), ("  log_->sync();\n", "  log_->sync();\n  if (snapshot_) snapshot_->take();\n")],
+     "saver_test", "Saves.HoldTheBitsOfTheMomentTheyWereAskedFor/background"),
+    (SAVER, "what is not kept is removed before the new checkpoint is there",
+     [("    if (!written_) write_checkpoint();\n", ""),
+      ("    directory_.rotate(options_.keep, options_.keep_every, state_.best);\n",
+       "    directory_.rotate(options_.keep, options_.keep_every, state_.best);\n    if (!written_) write_checkpoint();\n")],
+     "saver_test", "Saves.AreInOrder/*"),
+    (SAVER, "the log is not synced", [("  log_->sync();\n", "")], "saver_test", "Saves.AreInOrder/*"),
+    (SAVER, "an error of the writer is swallowed",
+     [("    report_.error = e.what();\n", "    (void)e;\n")], "saver_test", "Saves.ThatFailAreToldOfAndTriedAgain/*"),
+    (SAVER, "a save that failed counts as saved",
+     [("report_.saved = written_;", "report_.saved = true;")], "saver_test", "Saves.ThatFailAreToldOfAndTriedAgain/*"),
+    (SAVER, "the last save is not tried again",
+     [("  if (report_.error.empty() || report_.step != step) return;\n", "  return;\n")], "saver_test", "Saves.TheLastIsTriedOnceMore/*"),
+    (SAVER, "best.json is forgotten once it could not be written",
+     [("    if (best_due_ && is", "    if (std::exchange(best_due_, false) && is")],
+     "saver_test", "Saves.EveryCallFailingInTurnLosesNothing/*"),
+    ("src/train/run_directory.cpp", "the best is removed before best.json names another",
+     [("(named && named->step == step)", "(named && step < 0)")],
+     "saver_test", "Saves.OfABestThatFailedLeaveTheOneBefore/*"),
+    (SAVER, "best.json names a checkpoint that could not be saved",
+     [("best_due_ && is_directory(directory_.checkpoint(state_.best->step))", "best_due_")],
+     "saver_test", "Saves.OfABestThatFailedLeaveTheOneBefore/*"),
+    ("src/train/run_directory.cpp", "every Mth counts from the newest",
+     [("step % every != 0", "(step + 1) % every != 0")], "saver_test", "Saves.KeepTheNewestTheBestAndEveryMth/*"),
+    ("src/core/file.cpp", "a folder has its name before it is synced",
+     [("  sync_folder(temporary_);\n  Path old;", "  Path old;")], "saver_test", "Saves.AreInOrder/*"),
 ]

@@ -36,6 +36,7 @@ int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcom
                  {"loss", state.step_state.loss},
                  {"seconds", state.seconds},
                  {"memory", {{"planned", memory.total()}, {"peak", int64_t(train::peak_memory())}}}};
+    for (MemoryRole const& role : memory.roles) json["memory"]["roles"][role.name] = role.bytes;
     if (memory.device.total > 0)
       json["memory"]["on_device"] = {{"planned", memory.of_roles()}, {"of", memory.device.total}};
     if (!state.rollbacks.empty()) json["rollbacks"] = state.rollbacks.size();

@@ -64,9 +64,11 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, st
   double const all = double(o.steps) * double(a_step);
   out += line("data", fmt::format("{} tokens an epoch; {} steps are {:.2f} epochs, {} tokens", grouped(tokens_in_epoch),
                                   grouped(o.steps), all / double(tokens_in_epoch), format_count(all)));
-  std::string roles;
+  std::string roles, besides;
   for (MemoryRole const& role : memory.roles)
-    roles += fmt::format("{} {} {}", roles.empty() ? ":" : ",", role.name, format_bytes(double(role.bytes)));
+    if (memory.device.total > 0 && train::on_host(role))
+      besides += fmt::format("{} {}, ", role.name, format_bytes(double(role.bytes)));
+    else roles += fmt::format("{} {} {}", roles.empty() ? ":" : ",", role.name, format_bytes(double(role.bytes)));
   std::string const process = fmt::format("{} {}", memory.process.name, format_bytes(double(memory.process.bytes)));
   if (memory.device.total == 0) {
     out += line("memory", fmt::format("{}{}, {}", format_bytes(double(memory.total())), roles, process));
@@ -75,7 +77,7 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, st
                 fmt::format("on the GPU {}{}; {} of its {} stay free", format_bytes(double(memory.of_roles())), roles,
                             format_bytes(std::max(0.0, double(memory.device.free) - double(memory.of_roles()))),
                             format_bytes(double(memory.device.total))));
-    out += line("", "in the process " + process);
+    out += line("", "in the process " + besides + process);
   }
   out.pop_back();  // say() ends the line
   return out;
@@ -147,6 +149,7 @@ void TrainScreen::sampled(train::Sample const& s) {  // its beginning
 }
 
 void TrainScreen::saved(train::SaveReport const& r) {
+  if (!r.error.empty()) return say(Level::warning, in_words(r) + ". The run goes on, and its next save tries again");
   say(Level::debug, fmt::format("step {}: saved {} in {}", r.step, r.path.string(), format_duration(r.seconds)));
 }
 

@@ -186,10 +186,10 @@ void write_file(Path const& path, std::string_view content) {
   out.commit();
 }
 
-FolderWriter::FolderWriter(Path const& final_path) : final_(named(final_path)) {
+FolderWriter::FolderWriter(Path const& final_path, Existing existing) : final_(named(final_path)), existing_(existing) {
   std::error_code ignored;
-  check(!std::filesystem::exists(std::filesystem::symlink_status(final_, ignored)), Fault::exists,
-        "{} exists: choose another name or remove it first", final_.string());
+  check(existing == Existing::replace || !std::filesystem::exists(std::filesystem::symlink_status(final_, ignored)),
+        Fault::exists, "{} exists: choose another name or remove it first", final_.string());
   make_folders(folder_of(final_));
   clear_unfinished(final_);
   for (;;) {  // as in FileWriter
@@ -211,9 +211,12 @@ FolderWriter::~FolderWriter() {
 void FolderWriter::commit() {
   check(!temporary_.empty(), "{}: committed twice", final_.string());
   sync_folder(temporary_);
-  rename_to_new(temporary_, final_);
+  Path old;
+  if (existing_ == Existing::refuse) rename_to_new(temporary_, final_);
+  else old = rename_in_place_of(temporary_, final_);
   temporary_.clear();
   sync_folder(folder_of(final_));
+  if (!old.empty()) remove_tree(old);  // what stays of it is cleared away later
 }
 
 void make_folders(Path const& path) {
@@ -235,6 +238,7 @@ void remove_all(Path const& path) {
   if (!std::filesystem::exists(std::filesystem::symlink_status(target, error))) return;
   Path const doomed = temporary_sibling(target);
   rename_over(target, doomed);
+  sync_folder(folder_of(target));  // or a loss of power could bring back the name of a half
   if (int const failed = remove_tree(doomed)) fail_call("remove", doomed, failed);
 }
 

@@ -73,11 +73,12 @@ class FileWriter {
 void write_file(Path const&, std::string_view content);  // FileWriter, write, commit
 
 /// A new folder, whole or not at all: fill path(), then commit() syncs the folder, gives it its name and syncs the
-/// parent. Files inside are written through FileWriter, which syncs each. An existing folder of the name is refused;
-/// the folders above it are made.
+/// parent. Files inside are written through FileWriter, which syncs each. An existing folder of the name is refused, or
+/// exchanged for the new one and then removed; the folders above it are made.
 class FolderWriter {
  public:
-  explicit FolderWriter(Path const& final_path);
+  enum class Existing { refuse, replace };
+  explicit FolderWriter(Path const& final_path, Existing = Existing::refuse);
   ~FolderWriter();
   FolderWriter(FolderWriter const&) = delete;
   Path const& path() const { return temporary_; }  // where to write until commit()
@@ -85,6 +86,7 @@ class FolderWriter {
 
  private:
   Path final_, temporary_;
+  Existing existing_;
   int held_ = -1;  // the temporary, locked
 };
 

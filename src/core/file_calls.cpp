@@ -99,6 +99,18 @@ void rename_to_new(Path const& from, Path const& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) fail_call("write", to, errno);  // a file system without the flag
 }
 
+Path rename_in_place_of(Path const& from, Path const& to) {
+  auto const exchange = [&] { return ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE); };
+  std::error_code ignored;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(to, ignored))) return rename_to_new(from, to), Path();
+  if (hooked("rename", to, exchange) == 0) return from;
+  if (errno != EINVAL && errno != ENOSYS) fail_call("write", to, errno);
+  Path const aside = temporary_sibling(to);  // a file system without the flag
+  rename_over(to, aside);
+  rename_to_new(from, to);
+  return aside;
+}
+
 void make_folder(Path const& path) {
   if (hooked("make_folder", path, [&] { return ::mkdir(path.c_str(), 0777); }) == 0) return;
   if (errno == EEXIST && std::filesystem::is_directory(path)) return;  // somebody else was quicker

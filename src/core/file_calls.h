@@ -28,6 +28,9 @@ void write_all(int file, Bytes, Path const&);  // short writes are continued
 void sync_file(int file, Path const&);         // file systems that cannot sync a folder are let pass
 void rename_over(Path const& from, Path const& to);
 void rename_to_new(Path const& from, Path const& to);  // Fault::exists where `to` has come to exist
+/// `to`, which need not be there, is `from` from then on. Returns what it was, under a temporary's name; empty:
+/// nothing.
+Path rename_in_place_of(Path const& from, Path const& to);
 void make_folder(Path const&);
 void truncate_file(int file, uint64_t size, Path const&);
 void close_file(int file, Path const&);  // its error is one of writing

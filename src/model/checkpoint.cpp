@@ -236,7 +236,7 @@ void ModelDirectory::load(Backend& backend, Weights const& w, Positions position
   });
 }
 
-void save_model(Path const& folder, Backend& backend, Weights const& w, ModelInfo info,
+void save_model(Path const& folder, TensorSource source, Weights const& w, ModelInfo info,
                 std::span<Attachment const> attachments) {
   info.config = w.config;
   std::map<std::string, Tensor> masters;
@@ -248,7 +248,7 @@ void save_model(Path const& folder, Backend& backend, Weights const& w, ModelInf
   });
   SafetensorsWriter file(folder / kFile, entries, {{"format", "pt"}});
   for_each_stored(w.config, [&](std::string const& name, Shape const& shape) {
-    if (auto const at = masters.find(name); at != masters.end()) return write_tensor(file, at->second, backend);
+    if (auto const at = masters.find(name); at != masters.end()) return write_tensor(file, at->second, source);
     std::vector<std::byte> const zeros(static_cast<size_t>(shape.size()) * size_of(dtype));
     file.write(zeros);
   });

@@ -68,7 +68,7 @@ class FOLIO_API ModelDirectory {
 /// Writes config.json, model.safetensors (the masters' dtype, Hugging Face's names and layouts, zero biases where the
 /// model has none) and the attachments into `folder`, which exists: a FolderWriter's path(), so that the directory is
 /// there whole or not at all. Afterwards transformers' GPT2LMHeadModel and GPT2Model load it as it is.
-FOLIO_API void save_model(Path const& folder, Backend&, Weights const&, ModelInfo info,
+FOLIO_API void save_model(Path const& folder, TensorSource, Weights const&, ModelInfo info,
                           std::span<Attachment const> attachments = {});
 
 /// manifest.json: size and XXH3-128 of every other file of the folder, written last.

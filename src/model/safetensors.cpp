@@ -208,16 +208,12 @@ void SafetensorsWriter::commit() {
   file_.commit();
 }
 
-void write_tensor(SafetensorsWriter& file, Tensor t, Backend& backend) {
+void write_tensor(SafetensorsWriter& file, Tensor t, TensorSource source) {
   auto const per_piece = static_cast<int64_t>(kPiece / size_of(t.dtype));
   Tensor const flat = t.reshaped({t.size()});
-  std::vector<std::byte> piece;
-  for (int64_t first = 0; first < t.size(); first += per_piece) {
-    Tensor const part = flat.slice(first, std::min(first + per_piece, t.size()));
-    piece.resize(part.bytes());
-    backend.download(piece.data(), part);
-    file.write(piece);
-  }
+  std::vector<std::byte> room;
+  for (int64_t first = 0; first < t.size(); first += per_piece)
+    file.write(source.read(flat.slice(first, std::min(first + per_piece, t.size())), room));
 }
 
 namespace {
@@ -261,7 +257,7 @@ void read_tensor(SafetensorsFile const& file, StoredTensor const& from, Tensor t
   read_as<double, std::complex<double>>(file, from, to, backend);
 }
 
-void save_tensors(Path const& path, std::span<NamedTensor const> list, Backend& backend,
+void save_tensors(Path const& path, std::span<NamedTensor const> list, TensorSource source,
                   std::map<std::string, std::string> const& metadata) {
   std::vector<SafetensorsWriter::Entry> entries;
   for (NamedTensor const& n : list) {
@@ -269,7 +265,7 @@ void save_tensors(Path const& path, std::span<NamedTensor const> list, Backend& 
     entries.push_back({n.name, n.tensor.dtype, n.tensor.shape});
   }
   SafetensorsWriter file(path, entries, metadata);
-  for (NamedTensor const& n : list) write_tensor(file, n.tensor, backend);
+  for (NamedTensor const& n : list) write_tensor(file, n.tensor, source);
   file.commit();
 }
 

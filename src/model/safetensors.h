@@ -17,10 +17,7 @@
 
 #include "core/file.h"
 #include "core/tensor.h"
-
-namespace folio {
-class Backend;
-}
+#include "model/weights.h"
 
 namespace folio::model {
 
@@ -83,19 +80,19 @@ class SafetensorsWriter {
 
 struct NamedTensor {
   std::string name;
-  Tensor tensor;  // in the backend's memory; not empty, not c128
+  Tensor tensor;  // not empty, not c128
 };
 
 /// Tensors of any dtype but c128, bit for bit: f64 stays f64. What train keeps its moments with.
-void save_tensors(Path const&, std::span<NamedTensor const>, Backend&,
+void save_tensors(Path const&, std::span<NamedTensor const>, TensorSource,
                   std::map<std::string, std::string> const& metadata = {});
 
 /// Reads them back into place. The file must hold exactly these names with these shapes and dtypes; else Fault::content
 /// with the first that differs, and nothing has been written.
 void load_tensors(Path const&, std::span<NamedTensor const>, Backend&);
 
-/// Streams a tensor from the backend's memory into the file, a few MiB at a time.
-void write_tensor(SafetensorsWriter&, Tensor, Backend&);
+/// Streams a tensor into the file, a few MiB at a time.
+void write_tensor(SafetensorsWriter&, Tensor, TensorSource);
 
 /// And back, from F16, BF16, F32 or F64 to a tensor of f32, f64 or c128; any dtype to its own.
 void read_tensor(SafetensorsFile const&, StoredTensor const&, Tensor to, Backend&);

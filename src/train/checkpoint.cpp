@@ -11,13 +11,13 @@ namespace {
 
 constexpr int kVersion = 1;
 
-std::vector<model::NamedTensor> moments_of(Trainer const& trainer) {
+std::vector<model::NamedTensor> named(std::vector<Moments> const& moments, model::Weights const& weights) {
   std::vector<model::NamedTensor> tensors;
   size_t i = 0;
-  for_each(trainer.weights(), [&](std::string const& name, Weight const&, model::Spec const&) {
-    Moments const& moments = trainer.moments()[i++];
-    if (!moments.m.empty()) tensors.push_back({name + ".m", moments.m});
-    if (!moments.v.empty()) tensors.push_back({name + ".v", moments.v});
+  for_each(weights, [&](std::string const& name, Weight const&, model::Spec const&) {
+    auto const& [m, v] = moments[i++];
+    if (!m.empty()) tensors.push_back({name + ".m", m});
+    if (!v.empty()) tensors.push_back({name + ".v", v});
   });
   return tensors;
 }
@@ -155,11 +155,11 @@ RunState run_state_from(Json const& json, std::string const& name) {
   return s;
 }
 
-void save_checkpoint(Path const& final_path, Backend& backend, Trainer const& trainer, model::ModelInfo const& info,
+void save_checkpoint(Path const& final_path, TrainedTensors const& t, model::ModelInfo const& info,
                      std::span<Attachment const> tokenizer, RunState const& state) {
-  FolderWriter folder(final_path);
-  save_model(folder.path(), backend, trainer.weights(), info, tokenizer);
-  save_tensors(folder.path() / "optimizer.safetensors", moments_of(trainer), backend);
+  FolderWriter folder(final_path, FolderWriter::Existing::replace);
+  save_model(folder.path(), t.source, t.weights, info, tokenizer);
+  save_tensors(folder.path() / "optimizer.safetensors", named(t.moments, t.weights), t.source);
   write_json(folder.path() / "state.json", to_json(state));
   model::write_manifest(folder.path());
   folder.commit();
@@ -171,7 +171,7 @@ RunState load_whole(Path const& path, Backend& backend, Trainer& trainer) {
   Path const state_path = path / "state.json";
   RunState const state = run_state_from(read_json(state_path), state_path.string());
   model::ModelDirectory(path).load(backend, trainer.weights());
-  load_tensors(path / "optimizer.safetensors", moments_of(trainer), backend);
+  load_tensors(path / "optimizer.safetensors", named(trainer.moments(), trainer.weights()), backend);
   trainer.set_state(state.step_state);
   return state;
 }

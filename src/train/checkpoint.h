@@ -34,7 +34,14 @@ struct RunState {
   std::map<std::string, std::string> made;     // what equal bits depend on: build, instruction set, threads, …
 };
 
-void save_checkpoint(Path const& final_path, Backend&, Trainer const&, model::ModelInfo const&,
+struct TrainedTensors {  // of a trainer, or of a copy of them
+  model::TensorSource source;
+  model::Weights const& weights;
+  std::vector<Moments> const& moments;  // in the order of for_each
+};
+
+/// Whole or not at all; one that has the name already is exchanged for it.
+void save_checkpoint(Path const& final_path, TrainedTensors const&, model::ModelInfo const&,
                      std::span<Attachment const> tokenizer, RunState const&);
 
 /// Verifies the manifest, then fills weights, moments and step state. Throws Fault::content naming what is wrong.

@@ -131,7 +131,8 @@ void add(History& h, Json const& line, std::string const& where) {
   else if (type == "statistics") h.statistics.push_back(statistics_from(line, where));
   else if (type == "save")
     h.saves.push_back({.step = get_integer(line, "step", where),
-                       .path = {},
+                       .saved = find_bool(line, "saved", where).value_or(true),
+                       .error = find_string(line, "error", where).value_or(""),
                        .seconds = number_of(line, "seconds"),
                        .waited = number_of(line, "waited")});
   else if (type == "sample")

@@ -63,7 +63,7 @@ Loop::Loop(RunParts const& parts)
       batcher_(parts.data.split("train"), batcher_options(parts.options, parts.trainer.options().length)),
       evaluator_(parts.backend, parts.trainer.options().config, parts.options.batch, parts.trainer.options().length,
                  parts.trainer.options().dtype),
-      saver_(parts.backend, parts.trainer, parts.directory, {.keep = parts.options.keep}, parts.info, parts.tokenizer),
+      saver_(parts.backend, parts.trainer, parts.directory, save_options(parts.options), parts.info, parts.tokenizer),
       diagnosis_({.options = parts.options, .config = parts.trainer.options().config, .from_model = parts.from_model}) {
   if (p_.options.stats_every > 0) statistics_.emplace(p_.backend, p_.trainer);
   state_.step_state = p_.trainer.state();  // holds the seed before the first step
@@ -86,8 +86,7 @@ void Loop::resume(RunState const& loaded) {
   check_metrics_version(p_.directory.metrics());
   check_metrics_lines(p_.directory.metrics(), loaded.metrics_bytes);
   RunState const state = after_rollbacks(loaded);
-  if (state.best && std::filesystem::is_directory(p_.directory.checkpoint(state.best->step)))
-    p_.directory.set_best(*state.best);  // a run that was killed between checkpoint and record
+  p_.directory.restore_best(state.best);  // a run may have been killed between checkpoint and record
   log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes);
   log_bytes_ = state.metrics_bytes;
   go_on_from(state);
@@ -244,7 +243,8 @@ void Loop::save_as_asked(Watcher& watcher) {
   if (saved_step_ != state_.step) save();
   saver_.wait();
   take_saves(watcher);
-  say(fmt::format("step {}: saved {}, as asked", state_.step, p_.directory.checkpoint(state_.step).string()));
+  if (Path const at = p_.directory.checkpoint(state_.step); is_directory(at))
+    say(fmt::format("step {}: saved {}, as asked", state_.step, at.string()));
 }
 
 // With a save in the background, one may be under way when the last one is to begin.
@@ -273,16 +273,22 @@ void Loop::save() {
 }
 
 void Loop::take_saves(Watcher& watcher) {
-  for (SaveReport const& report : saver_.reports()) {
+  auto const reports = saver_.reports();
+  for (SaveReport const& report : reports) {
     longest_.save = std::max(saved_ ? longest_.save : 0, report.seconds);
     saved_ = true;
-    log(to_json(report));
     watcher.saved(report);
+    log(to_json(report));
   }
+  if (reports.empty() || reports.back().saved) return;
+  SaveReport const& last = reports.back();
+  if (state_.best && state_.best->step == last.step) state_.best = read_best(p_.directory.path());  // what there is
+  check(last.failed_in_a_row < kMostFailedSaves, last.fault, "{}. So failed {} saves in a row, and the run ends",
+        in_words(last), last.failed_in_a_row);
 }
 
 void Loop::finish_saves(Watcher& watcher) {
-  saver_.finish();
+  saver_.finish(state_.step);
   take_saves(watcher);
 }
 

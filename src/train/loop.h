@@ -69,12 +69,15 @@ class Loop {
   void resume(RunState const&);
 
   /// Runs until the last step, until patience is at its end, or until `ask`, asked before each step, gives a reason to
-  /// stop; a checkpoint is saved then. Throws Fault::diverged where the options' policies for bad steps end the run.
+  /// stop; a checkpoint is saved then. Throws Fault::diverged where the options' policies for bad steps end the run,
+  /// and the fault (Fault::io) of kMostFailedSaves failed saves in a row, or of a last one that fails twice.
   Outcome run(Watcher&, std::function<Asked(Pace const&)> const& ask);
 
   RunState const& state() const { return state_; }
   /// Adds a line to the log: a changed option, a resume. `type` is stop, resume or change.
   void note(std::string const& type, Json fields);
+
+  static constexpr int64_t kMostFailedSaves = 3;
 
  private:
   void note_changes(RunState const& before);

@@ -30,12 +30,20 @@ size_t in_large_pages(size_t bytes) {
 
 }  // namespace
 
+bool on_host(MemoryRole const& role) { return role.name == Saver::kRole; }
+
 size_t MemoryPlan::of_roles() const {
   size_t sum = 0;
-  for (MemoryRole const& role : roles) sum += role.bytes;
+  for (MemoryRole const& role : roles)
+    if (!device.total || !on_host(role)) sum += role.bytes;
   return sum;
 }
-size_t MemoryPlan::total() const { return process.bytes + (device.total ? 0 : of_roles()); }
+size_t MemoryPlan::total() const {
+  size_t sum = process.bytes;
+  for (MemoryRole const& role : roles)
+    if (!device.total || on_host(role)) sum += role.bytes;
+  return sum;
+}
 
 size_t MemoryPlan::asks() const { return device.total ? of_roles() : total() - held; }
 
@@ -46,6 +54,8 @@ size_t memory_before() {
 
 std::vector<MemoryRole> run_roles(Backend& backend, RunOptions const& run, TrainerOptions const& o) {
   std::vector<MemoryRole> roles = Trainer::plan(backend, o);
+  if (MemoryRole const snapshot = Saver::plan(backend, save_options(run), o); snapshot.bytes > 0)
+    roles.push_back(snapshot);
   roles.push_back(model::Evaluator::plan(backend, o.config, o.batch, o.length, o.dtype));
   if (run.stats_every > 0) roles.push_back(StatisticsTaker::plan(o.config, o.dtype));
   return roles;

@@ -50,7 +50,10 @@ Json to_json(EvalReport const& r) {
 }
 
 Json to_json(SaveReport const& r) {
-  return {{"type", "save"}, {"step", r.step}, {"seconds", r.seconds}, {"waited", r.waited}};
+  Json json = {{"type", "save"}, {"step", r.step}, {"seconds", r.seconds}, {"waited", r.waited}};
+  if (!r.saved) json["saved"] = false;
+  if (!r.error.empty()) json["error"] = r.error;
+  return json;
 }
 
 double peak_memory() { return status_bytes("VmHWM:"); }  // getrusage would count what was there before exec

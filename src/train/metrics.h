@@ -3,7 +3,9 @@
 // interrupted, but for the lines of type `save`, `stop`, `resume` and `change`.
 #pragma once
 
+#include "core/error.h"
 #include "core/json.h"
+#include "core/path.h"
 
 namespace folio::train {
 
@@ -30,9 +32,14 @@ struct EvalReport {
 
 struct SaveReport {
   int64_t step = 0;
-  Path path;           // not in the log
-  double seconds = 0;  // from its first call to its last
-  double waited = 0;   // that training stood still for it
+  bool saved = true;        // its checkpoint is there, and stays
+  std::string error = {};   // a sentence where something failed: the checkpoint, or what follows it
+  double seconds = 0;       // from its first call to its last
+  double waited = 0;        // that training stood still for it
+  Path path = {};           // of the checkpoint; this and what follows is not in the log
+  Path standing = {};       // the newest checkpoint beside it; empty: none
+  Fault fault = Fault::io;  // of the error
+  int64_t failed_in_a_row = 0;
 };
 
 /// A step that a gradient scaler skipped: its gradients overflowed, its loss did not. No fault of the run.

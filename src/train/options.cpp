@@ -124,7 +124,17 @@ Fields fields(RunOptions& o) {
        "steps between checkpoints; also after the last",
        {.min = 1},
        "Intervals"},
-      {"keep", &o.keep, "newest checkpoints kept, beside the best", {.min = 1}, "Intervals"},
+      {"save",
+       &o.save,
+       "background: from a copy in memory, while training goes on; foreground: no copy, training waits",
+       {.choices = {"background", "foreground"}},
+       "Intervals"},
+      {"keep", &o.keep, "newest checkpoints kept, beside the best", {.min = 2}, "Intervals"},
+      {"keep-every",
+       &o.keep_every,
+       "checkpoints whose step is a multiple of this are kept too; 0: none",
+       {.min = 0},
+       "Intervals"},
       {"chunk",
        &o.chunk,
        "tokens whose logits exist at once; 0: by the vocabulary; a GPU takes more where they are few",
@@ -252,6 +262,10 @@ TrainerOptions trainer_options(RunOptions const& o, model::Config const& config,
       .decide = {.clip = o.clip, .spike = o.on_spike == "warn" ? 0 : o.spike_score, .scale_every = o.loss_scale_every},
       .classifier = {.label_smoothing = o.label_smoothing},
       .verify = o.verify_step > 0};
+}
+
+SaveOptions save_options(RunOptions const& o) {
+  return {.background = o.save == "background", .keep = o.keep, .keep_every = o.keep_every};
 }
 
 data::BatcherOptions batcher_options(RunOptions const& o, int64_t length) {

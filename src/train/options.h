@@ -6,6 +6,7 @@
 #include <map>
 
 #include "data/batcher.h"
+#include "train/saver.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -43,7 +44,9 @@ struct RunOptions {
   int64_t sample_tokens = 100;
   bool tensorboard = false;
   int64_t checkpoint_every = 1000;
+  std::string save = "background";  // or foreground
   int64_t keep = 2;
+  int64_t keep_every = 0;          // steps; 0: none
   int64_t chunk = 0;               // tokens whose logits exist at once; 0: by the size of the vocabulary
   std::string recompute = "none";  // or mlp, block: model::Recompute
 };
@@ -73,6 +76,7 @@ std::string strong_decay(RunOptions const&);
 /// What each tensor is moved by. Fault::value for a group that matches none.
 std::vector<TensorRule> tensor_rules(RunOptions const&, model::Config const&);
 TrainerOptions trainer_options(RunOptions const&, model::Config const&, int64_t length);
+SaveOptions save_options(RunOptions const&);
 data::BatcherOptions batcher_options(RunOptions const&, int64_t length);
 
 }  // namespace folio::train

@@ -130,12 +130,19 @@ Path preferred_checkpoint(Path const& run) {
   return checkpoint_path(run, steps.back());
 }
 
-void RunDirectory::rotate(int64_t keep) {
+void RunDirectory::restore_best(std::optional<Best> const& best) {
+  if (best && std::filesystem::is_directory(checkpoint(best->step))) return set_best(*best);
+  if (!read_best(path_)) folio::remove_all(path_ / "best.json");
+}
+
+void RunDirectory::rotate(int64_t keep, int64_t every, std::optional<Best> const& best) {
   auto steps = checkpoint_steps(path_);
-  auto const best = read_best(path_);
+  auto const named = read_best(path_);
   steps.resize(steps.size() - std::min(steps.size(), size_t(keep)));
-  for (int64_t step : steps)
-    if (!best || best->step != step) folio::remove_all(checkpoint(step));
+  for (int64_t step : steps) {
+    bool const is_best = (named && named->step == step) || (best && best->step == step);
+    if (!is_best && (every == 0 || step % every != 0)) folio::remove_all(checkpoint(step));
+  }
 }
 
 }  // namespace folio::train

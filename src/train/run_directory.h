@@ -42,8 +42,11 @@ class RunDirectory {
   void set_best(Best const&);
   /// Removes the checkpoints behind `step`, of a path that the run has left; `best` is the best of those before it.
   void forget_after(int64_t step, std::optional<Best> const& best);
-  /// Removes all but the newest `keep` and the best checkpoint.
-  void rotate(int64_t keep);
+  /// best.json as a state has it that was loaded: what names a checkpoint that is not there goes.
+  void restore_best(std::optional<Best> const&);
+  /// Removes all checkpoints but the newest `keep`, those of a multiple of `every` steps (0: none), the one that
+  /// best.json names, and that of `best`, which it may be about to name.
+  void rotate(int64_t keep, int64_t every, std::optional<Best> const& best);
 
   std::vector<std::string> const& notes() const { return notes_; }
 

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "core/log.h"
+
 namespace folio::train {
 namespace {
 
@@ -17,24 +19,102 @@ Saver::Saver(Backend& backend, Trainer& trainer, RunDirectory& directory, SaveOp
       directory_(directory),
       options_(options),
       info_(info),
-      tokenizer_(tokenizer) {}
+      tokenizer_(tokenizer) {
+  if (options.background) snapshot_.emplace(backend, trainer.weights(), trainer.moments());
+}
+
+Saver::~Saver() {
+  wait();
+  for (SaveReport const& report : reports_)
+    if (!report.error.empty()) say(Level::warning, in_words(report));
+}
 
 void Saver::save(RunState const& state, AppendFile& log) {
-  state_ = state, log_ = &log;
   double const begin = now();
+  wait();
+  state_ = state, log_ = &log;
+  written_ = false;
+  best_due_ = best_due_ || (state.best && state.best->step == state.step);
+  if (snapshot_) snapshot_->take();
+  start();
+  waited_ = now() - begin;
+}
+
+void Saver::start() {
+  pending_ = true, ended_ = false;
+  if (snapshot_) try {
+      writer_ = std::jthread([this] { write(); });
+      return;
+    } catch (std::system_error const&) {  // no thread is to be had: then it is written here
+    }
   write();
-  double const seconds = now() - begin;
-  reports_.push_back(
-      {.step = state.step, .path = directory_.checkpoint(state.step), .seconds = seconds, .waited = seconds});
 }
 
 void Saver::write() {
-  log_->sync();
-  save_checkpoint(directory_.checkpoint(state_.step), backend_, trainer_, info_, tokenizer_, state_);
-  if (state_.best && state_.best->step == state_.step) directory_.set_best(*state_.best);
-  directory_.rotate(options_.keep);
+  double const begin = now();
+  report_ = {.step = state_.step, .path = directory_.checkpoint(state_.step)};
+  try {
+    if (!written_) write_checkpoint();
+    if (best_due_ && is_directory(directory_.checkpoint(state_.best->step))) directory_.set_best(*state_.best);
+    best_due_ = false;
+    directory_.rotate(options_.keep, options_.keep_every, state_.best);
+  } catch (std::exception const& e) {
+    auto const* const known = dynamic_cast<Error const*>(&e);
+    report_.fault = known ? known->fault : Fault::failed;
+    report_.error = e.what();
+  }
+  report_.saved = written_;
+  report_.seconds = now() - begin;
+  ended_ = true;
 }
 
-std::vector<SaveReport> Saver::reports() { return std::exchange(reports_, {}); }
+void Saver::write_checkpoint() {
+  log_->sync();
+  TrainedTensors const tensors =
+      snapshot_ ? TrainedTensors{model::TensorSource::host(), snapshot_->weights(), snapshot_->moments()}
+                : TrainedTensors{backend_, trainer_.weights(), trainer_.moments()};
+  save_checkpoint(report_.path, tensors, info_, tokenizer_, state_);
+  written_ = true;
+}
+
+void Saver::wait() {
+  if (!pending_) return;
+  if (writer_.joinable()) writer_.join();
+  pending_ = false;
+  report_.waited = waited_;
+  report_.failed_in_a_row = failed_in_a_row_ = report_.saved ? 0 : failed_in_a_row_ + 1;
+  for (int64_t const step : checkpoint_steps(directory_.path()))
+    if (step != report_.step) report_.standing = directory_.checkpoint(step);
+  reports_.push_back(report_);
+}
+
+void Saver::finish(int64_t step) {
+  wait();
+  if (report_.error.empty() || report_.step != step) return;
+  double const begin = now();
+  pending_ = true;
+  write();
+  waited_ = now() - begin;
+  wait();
+  check(report_.error.empty(), report_.fault, "{}. It was tried twice", in_words(report_));
+}
+
+std::vector<SaveReport> Saver::reports() {
+  if (ended_) wait();
+  return std::exchange(reports_, {});
+}
+
+MemoryRole Saver::plan(Backend const& backend, SaveOptions const& options, TrainerOptions const& t) {
+  if (!options.background) return {kRole, 0};
+  model::WeightArenas arenas;
+  (void)lay_out_weights(arenas, backend, t.config, t.dtype, true);
+  return {kRole, arenas.masters.bytes() * size_t(1 + t.optimizer.moments())};
+}
+
+std::string in_words(SaveReport const& r) {
+  if (r.saved) return fmt::format("the checkpoint of step {} is saved, but what follows failed: {}", r.step, r.error);
+  return fmt::format("no checkpoint of step {} was saved: {}; {}", r.step, r.error,
+                     r.standing.empty() ? "the run has none yet" : "the newest is " + r.standing.string());
+}
 
 }  // namespace folio::train

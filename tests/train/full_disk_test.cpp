@@ -64,19 +64,40 @@ class FullDisk : public testing::Test {
 
 TEST_F(FullDisk, EndsARunWhoseEarlierCheckpointStaysAndIsTakenUpAgain) {
   auto const train = [&](Path const& at) {
-    return run({"train", "--data",       text.string(), "--out",          at.string(), "--resume",
-                "auto",  "--layers",     "2",           "--heads",        "2",         "--embd",
-                "64",    "--context",    "32",          "--batch",        "2",         "--steps",
-                "4",     "--warmup",     "0",           "--keep",         "1",         "--checkpoint-every",
-                "1",     "--eval-every", "2",           "--eval-batches", "1"});
+    return run({"train",
+                "--data",
+                text.string(),
+                "--out",
+                at.string(),
+                "--resume",
+                "auto",
+                "--layers",
+                "2",
+                "--heads",
+                "2",
+                "--embd",
+                "64",
+                "--context",
+                "32",
+                "--batch",
+                "2",
+                "--steps",
+                "4",
+                "--warmup",
+                "0",
+                "--eval-every",
+                "2",
+                "--eval-batches",
+                "1",
+                "--checkpoint-every",
+                "1"});
   };
   Path const whole = folder / "whole", data = folder / "data", at = disk / "run";
   ASSERT_EQ(train(whole).code, 0);
   ASSERT_EQ(run({"prepare", text.string(), "--tokenizer", "char", "--out", data.string()}).code, 0);
   uint64_t const checkpoint = bytes_in(tree_of(last_checkpoint(whole)));
   ASSERT_GT(checkpoint, 1'000'000u);
-  for (unsigned const percent :
-       {0, 20, 50, 95, 120, 150, 190}) {  // of a checkpoint; the older goes after the newer came
+  for (unsigned const percent : {0, 20, 50, 95, 120, 150, 190}) {  // of a checkpoint
     SCOPED_TRACE(fmt::format("{} % of a checkpoint fits", percent));
     leave(checkpoint * percent / 100);
     for (int attempt = 0; attempt < 2; ++attempt) {  // the second meets what the first left

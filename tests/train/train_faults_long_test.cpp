@@ -4,7 +4,8 @@
 namespace folio::test {
 namespace {
 
-TEST_F(TrainFaults, EndTheRunWithASentenceAndLeaveItWhole) { fail_each(1, 1); }
+TEST_F(TrainFaults, AreSaidAndLeaveTheRunWholeWithSavesInTheBackground) { fail_each("background", 1, 1); }
+TEST_F(TrainFaults, AreSaidAndLeaveTheRunWholeWithSavesInTheForeground) { fail_each("foreground", 1, 1); }
 TEST_F(TrainFaults, OfTwoProcessesOnOneRunTheSecondIsRefused) { start_two(30); }
 
 }  // namespace

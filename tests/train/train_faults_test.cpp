@@ -4,7 +4,8 @@
 namespace folio::test {
 namespace {
 
-TEST_F(TrainFaults, EndTheRunWithASentenceAndLeaveItWhole) { fail_each(1, 23); }
+TEST_F(TrainFaults, AreSaidAndLeaveTheRunWholeWithSavesInTheBackground) { fail_each("background", 1, 29); }
+TEST_F(TrainFaults, AreSaidAndLeaveTheRunWholeWithSavesInTheForeground) { fail_each("foreground", 7, 41); }
 TEST_F(TrainFaults, OfTwoProcessesOnOneRunTheSecondIsRefused) { start_two(3); }
 
 }  // namespace

@@ -63,6 +63,7 @@ class Cpu final : public Backend {
   void do_upload(Tensor to, void const* from) override;
   void do_download(void* to, Tensor from) override;
   void do_copy(Tensor, Tensor) override;
+  void copy_bytes(void* to, void const* from, size_t bytes);
   void do_zero(Tensor) override;
   void do_prepare(Weight const&) override;
   void do_embed(Tensor, Tensor, Tensor, Weight const&, Weight const&) override;

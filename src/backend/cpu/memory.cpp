@@ -1,17 +1,15 @@
 // Memory, scratch, copies, and the making of the backend.
-#include <sys/mman.h>
-
 #include <cstdlib>
 #include <cstring>
 
 #include "backend/cpu/cpu.h"
 #include "core/error.h"
-#include "core/machine.h"
+#include "core/host_memory.h"
 
 namespace folio::cpu {
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
+constexpr int64_t kPage = int64_t{2} << 20, kShare = 1 << 18;  // bytes that are worth a thread: new, there already
 
 }  // namespace
 
@@ -42,32 +40,24 @@ Cpu::Cpu(CpuLevel level, int threads)
       matmul_(level, threads_) {}
 
 void* Cpu::acquire(size_t bytes) {
-  size_t const align = bytes >= 2 * kHugePage ? kHugePage : Arena::kAlign;
-  size_t const whole = (bytes + align - 1) / align * align,
-               available = whole < kHugePage ? SIZE_MAX : look_at_machine().available_memory;
-  // The system promises more than it or the container has and kills who touches it, so ask before.
-  void* const p = whole <= available ? std::aligned_alloc(align, whole) : nullptr;
-  constexpr double kMiB = 1 << 20;
-  check(p, Fault::memory, "out of memory: {:.1f} MiB asked for{}", double(bytes) / kMiB,
-        whole > available ? fmt::format(", {:.1f} MiB available", double(available) / kMiB) : std::string());
-  if (align == kHugePage) madvise(p, whole, MADV_HUGEPAGE);  // fewer misses of the address cache; a refusal is harmless
-  divide(int64_t(whole), int64_t(kHugePage), int64_t(Arena::kAlign), [&](int64_t begin, int64_t end, int64_t) {
-    std::memset(static_cast<std::byte*>(p) + begin, poison_ ? 0xff : 0, size_t(end - begin));
+  std::span<std::byte> const memory = reserve_memory(bytes);
+  divide(int64_t(memory.size()), kPage, int64_t(Arena::kAlign), [&](int64_t begin, int64_t end, int64_t) {
+    std::memset(memory.data() + begin, poison_ ? 0xff : 0, size_t(end - begin));
   });
-  return p;
+  return memory.data();
 }
 void Cpu::release(void* p) noexcept { std::free(p); }
 
-void Cpu::do_upload(Tensor to, void const* from) { std::memcpy(to.data, from, to.bytes()); }
-void Cpu::do_download(void* to, Tensor from) { std::memcpy(to, from.data, from.bytes()); }
-void Cpu::do_copy(Tensor to, Tensor from) {
-  divide(int64_t(to.bytes()), 1 << 18, Arena::kAlign, [&](int64_t begin, int64_t end, int64_t) {
-    std::memcpy(static_cast<std::byte*>(to.data) + begin, static_cast<std::byte*>(from.data) + begin,
-                size_t(end - begin));
+void Cpu::copy_bytes(void* to, void const* from, size_t bytes) {
+  divide(int64_t(bytes), kShare, Arena::kAlign, [&](int64_t begin, int64_t end, int64_t) {
+    std::memcpy(static_cast<std::byte*>(to) + begin, static_cast<std::byte const*>(from) + begin, size_t(end - begin));
   });
 }
+void Cpu::do_upload(Tensor to, void const* from) { copy_bytes(to.data, from, to.bytes()); }
+void Cpu::do_download(void* to, Tensor from) { copy_bytes(to, from.data, from.bytes()); }
+void Cpu::do_copy(Tensor to, Tensor from) { copy_bytes(to.data, from.data, to.bytes()); }
 void Cpu::do_zero(Tensor t) {
-  divide(int64_t(t.bytes()), 1 << 18, Arena::kAlign, [&](int64_t begin, int64_t end, int64_t) {
+  divide(int64_t(t.bytes()), kShare, Arena::kAlign, [&](int64_t begin, int64_t end, int64_t) {
     std::memset(static_cast<std::byte*>(t.data) + begin, 0, size_t(end - begin));
   });
 }
