@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/log.h"
 
 namespace folio::train {
 namespace {
@@ -132,7 +133,13 @@ Path preferred_checkpoint(Path const& run) {
 
 void RunDirectory::restore_best(std::optional<Best> const& best) {
   if (best && std::filesystem::is_directory(checkpoint(best->step))) return set_best(*best);
-  if (!read_best(path_)) folio::remove_all(path_ / "best.json");
+  try {
+    if (read_best(path_)) return;
+  } catch (Error const& e) {
+    if (e.fault != Fault::content) throw;
+    say(Level::warning, fmt::format("{}: it goes, for the run knows of no best checkpoint yet", e.what()));
+  }
+  folio::remove_all(path_ / "best.json");
 }
 
 void RunDirectory::rotate(int64_t keep, int64_t every, std::optional<Best> const& best) {

@@ -48,10 +48,11 @@ TEST_F(SweepVerb, TrainsRanksAndDropsAndADivergedRunEndsNothingElse) {
   EXPECT_EQ(json["runs"][3]["status"], "diverged");
   EXPECT_EQ(json["runs"][1]["step"].get<int>() + json["runs"][2]["step"].get<int>(), 30);
   std::string const page = read_file(folder / "sweep/sweep.html");
-  for (char const* part :
-       {"“lr 0.01” reaches the lowest validation loss", "validation loss, nats a token",
-        "lowest validation loss with each lr", "too high", "diverged", "Successive halving from step 10"})
+  for (char const* part : {"“lr 0.01” reaches the lowest validation loss", "validation loss, nats a token", "too high",
+                           "diverged", "Successive halving from step 10"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
+  // One rate alone was trained to the end.
+  EXPECT_EQ(page.find("lowest validation loss with each lr"), std::string::npos);
   Json const runs = json["runs"];
   auto const before = std::filesystem::last_write_time(folder / "sweep/runs/001-lr-0.01/metrics.jsonl");
   Ended const again = run(command("sweep"));  // nothing is left to do
