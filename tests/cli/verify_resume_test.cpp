@@ -37,10 +37,9 @@ TEST_F(VerifyResume, ShowsEachInterruptionAndThatNothingDiffers) {
   EXPECT_EQ(result["rounds"][0]["where"], "");
   EXPECT_NE(ended.err.find("killed between two micro-batches (within the step after step"), std::string::npos)
       << ended.err;
-  for (char const* interrupted : {"round-2", "round-3", "round-4", "round-5"}) {  // it was: the log says so
-    std::string const log = read_file(folder / "proof" / interrupted / "metrics.jsonl");
-    EXPECT_NE(log.find("\"type\":\"resume\""), std::string::npos) << interrupted;
-  }
+  for (char const* stopped : {"round-2", "round-5"})  // a killed run may have had no checkpoint yet, this one has
+    EXPECT_NE(read_file(folder / "proof" / stopped / "metrics.jsonl").find("\"type\":\"resume\""), std::string::npos)
+        << stopped;
   expect_same_run(folder / "proof" / "whole", folder / "proof" / "round-5");
   EXPECT_EQ(run(command({"--out", (folder / "proof").string()})).code, 73);
 }

@@ -53,7 +53,8 @@ TEST_P(Planned, IsWhatTheEngineTakes) {
             bytes_of(engine.arenas()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Planned, testing::Values(test::kReference, test::kCpu, test::kCpuBf16),
+INSTANTIATE_TEST_SUITE_P(Backends, Planned,
+                         testing::Values(test::kReference, test::kCpu, test::kCpuBf16, test::kCuda, test::kCudaBf16),
                          test::kind_name);
 
 TEST(RunRoles, NameEvaluationAndStatisticsBesideTheTrainersOwn) {
