@@ -32,7 +32,7 @@ class Figures(unittest.TestCase):
         self.assertIn("Healthy with the flags given: 1 of 1", self.done.stdout)
 
     def test_the_step_that_broke_is_taken_again(self):
-        run = next((self.out / "runs").glob("poisoned-*"))
+        run = next(path for path in (self.out / "runs").glob("poisoned-*") if path.is_dir())
         log = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         broken = next(line for line in log if line["type"] == "not-finite")
         self.assertIn("h.1.mlp.c_fc.weight", broken["evidence"][0])
