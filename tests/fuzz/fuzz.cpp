@@ -18,7 +18,12 @@
 #endif
 #endif
 #ifdef FOLIO_COUNTS_MEMORY
-#include <sanitizer/allocator_interface.h>
+// Of the sanitizers' allocator interface, whose header comes with clang alone.
+extern "C" {
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(void const volatile*, size_t),
+                                              void (*on_free)(void const volatile*));
+size_t __sanitizer_get_allocated_size(void const volatile* at);
+}
 #endif
 
 namespace folio::fuzz {
