@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "train/history.h"
 #include "train/run_directory.h"
 
@@ -29,6 +30,22 @@ RunStatus status_named(std::string const& name, std::string const& file) {
 }
 
 bool judged(EvalReport const& e) { return e.step > 0 && std::isfinite(e.val); }
+
+// Whether the folder holds no more than what a sweep writes before its record: killed there, it begins again.
+bool only_begun(Path const& folder) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) return false;
+  for (auto const& entry : std::filesystem::directory_iterator(folder)) {
+    Path const& path = entry.path();
+    if (path.filename() == "runs" && entry.is_directory()) {
+      for (auto const& setting : std::filesystem::directory_iterator(path))
+        if (setting.path().extension() != ".toml" && !is_temporary(setting.path())) return false;
+    } else if (path.filename() != "lock" && !is_temporary(path)) {
+      return false;
+    }
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -60,8 +77,8 @@ Sweep::Sweep(Path const& folder, SweepSpec const& spec, std::vector<SweepRun> ru
             spec_.halving->first, r.folder, r.eval_every);
   std::error_code error;
   bool const there = std::filesystem::exists(folder, error);
-  check(!there || std::filesystem::exists(folder / "sweep.json", error) || std::filesystem::is_empty(folder, error),
-        Fault::exists, "{} exists and is no sweep: give another --out", folder.string());
+  check(!there || std::filesystem::exists(folder / "sweep.json", error) || only_begun(folder), Fault::exists,
+        "{} exists and is no sweep: give another --out", folder.string());
   make_folders(folder / "runs");
   lock_ =
       std::make_unique<FileLock>(folder / "lock", fmt::format("process {}", getpid()), "the sweep " + folder.string());

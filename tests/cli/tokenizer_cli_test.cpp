@@ -1,4 +1,7 @@
 // folio tokenizer train as a script meets it, and what the other verbs do with what it writes.
+#include <fmt/core.h>
+
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
@@ -168,7 +171,17 @@ TEST_F(TokenizerVerb, AFullTableIsSaid) {
   EXPECT_GT(parse_json(ended.out, "stdout")["dropped_words"], 0);
 }
 
-/// Sends the signal after some milliseconds.
+/// Whether the process has a handler for the signal, or has ended.
+bool catches(pid_t process, int signal) {
+  std::ifstream in(fmt::format("/proc/{}/status", process));
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("State:\tZ")) return true;
+    if (line.starts_with("SigCgt:")) return std::stoull(line.substr(7), nullptr, 16) >> (signal - 1) & 1;
+  }
+  return true;
+}
+
+/// Sends the signal some milliseconds after the program began to catch it.
 Ended interrupted(Path const& folder, int milliseconds, int signal) {
   pid_t const child = ::fork();
   if (child == 0) {
@@ -176,6 +189,7 @@ Ended interrupted(Path const& folder, int milliseconds, int signal) {
     become({program(), "tokenizer", "train", "in.txt", "--vocab", "60000", "--out", "out"}, {.folder = folder.string()},
            null, null, null);
   }
+  while (!catches(child, signal)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
   ::kill(child, signal);
   int status = 0;
@@ -195,7 +209,7 @@ TEST_F(TokenizerVerb, ASignalAtAnyMomentLeavesNothingOrTheWhole) {
   }
   put("in.txt", text);
   size_t stopped = 0;
-  for (int const milliseconds : {150, 250, 400, 600, 900, 1400}) {
+  for (int const milliseconds : {0, 100, 250, 400, 700, 1200}) {
     auto const ended = interrupted(folder.path(), milliseconds, SIGTERM);
     EXPECT_EQ(ended.signal, 0);
     if (ended.code == 0) {

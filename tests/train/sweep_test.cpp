@@ -197,6 +197,18 @@ TEST_F(SweepWork, AFolderOfOtherThingsAndOtherSettingsAreRefused) {
   EXPECT_EQ(error_of([&] { Sweep(folder / "other", {}, {}); }).fault, Fault::exists);
 }
 
+TEST_F(SweepWork, OneThatWasKilledBeforeItsRecordWasThereBeginsAgain) {
+  make_folders(folder / "sweep/runs");
+  write_file(folder / "sweep/lock", "");
+  write_file(folder / "sweep/runs/001-s0-seed-1.toml", "of a spec since mended");
+  EXPECT_FALSE(begin({1, 2}, {}).resumed());
+  EXPECT_EQ(read_file(folder / "sweep/runs/001-s0-seed-1.toml"), "x");
+
+  std::filesystem::remove(folder / "sweep/sweep.json");
+  make_folders(folder / "sweep/runs/001-s0-seed-1");  // a run, which no sweep has before its record
+  EXPECT_EQ(error_of([&] { begin({1, 2}, {}); }).fault, Fault::exists);
+}
+
 TEST_F(SweepWork, ALookBeforeTheFirstEvaluationIsRefused) {
   Error const e = error_of([&] { begin({1}, Halving{.eta = 2, .first = 9}); });
   EXPECT_EQ(e.fault, Fault::value);
