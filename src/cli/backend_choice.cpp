@@ -32,7 +32,7 @@ Fields BackendChoice::fields(bool training) {
                      {"tf32",
                       &tf32,
                       "on a GPU in f32: products of training read their factors rounded to TF32, faster and less exact",
-                      {},
+                      {.with = {{"device", {"cuda", "cuda:N"}}, {"dtype", {"auto", "f32"}}}},
                       group},
                      {"graph",
                       &graph,
@@ -45,7 +45,7 @@ Fields BackendChoice::fields(bool training) {
 CudaOptions BackendChoice::cuda() const {
   size_t const colon = device.find(':');
   int const number = colon == device.npos ? 0 : std::stoi(device.substr(colon + 1));
-  return {.device = number, .tf32 = tf32, .graph = graph};
+  return {.device = number, .tf32 = in_tf32(), .graph = graph};
 }
 
 std::unique_ptr<Backend> BackendChoice::make() const {
@@ -64,10 +64,6 @@ DType BackendChoice::compute_type() const {
         "--dtype f16 with --device {}: every GPU that folio computes on multiplies bf16, which is as fast and needs no "
         "gradient scaler; give bf16, or --device cpu",
         device);
-  check(!tf32 || (on_gpu() && dtype != "bf16"), Fault::value,
-        "--tf32 with --device {} and --dtype {}: it is how a GPU multiplies f32; give --device cuda --dtype f32, or "
-        "--no-tf32",
-        device, dtype);
   // Every GPU that folio computes on multiplies bf16; what was asked to be TF32 is f32.
   bool const native = on_gpu() ? !tf32 : !reference && level_in_use() >= CpuLevel::avx512_bf16;
   if (dtype == "f16") return DType::f16;
@@ -80,13 +76,13 @@ std::string BackendChoice::device_text() const {
 }
 
 std::string BackendChoice::type_text() const {
-  return fmt::format("{}{}", name_of(compute_type()), tf32 ? " (TF32)" : "");
+  return fmt::format("{}{}", name_of(compute_type()), in_tf32() ? " (TF32)" : "");
 }
 
 std::string BackendChoice::description() const {
   DType const d = compute_type();
   bool const native = d == DType::bf16 && (on_gpu() || level_in_use() >= CpuLevel::avx512_bf16);
-  char const* more = tf32              ? ", products in TF32"
+  char const* more = in_tf32()         ? ", products in TF32"
                      : d == DType::f32 ? ""
                      : native          ? ", weights kept and sums in f32"
                                        : ": stored so, multiplied in f32";
@@ -101,7 +97,7 @@ std::map<std::string, std::string> what_bits_depend_on(BackendChoice const& choi
     what["device"] = "cuda, " + device.substr(0, device.rfind(" ("));
     what["libraries"] = fmt::format("cublasLt {}, driver {}", s.cublaslt,
                                     s.driver_release.empty() ? cuda_version_text(s.driver) : s.driver_release);
-    what["tf32"] = choice.tf32 ? "on" : "off";
+    what["tf32"] = choice.in_tf32() ? "on" : "off";
     return what;
   }
   what["device"] = choice.device;

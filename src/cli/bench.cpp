@@ -90,7 +90,9 @@ int bench(Arguments const& arguments) {
                       "folio bench decode --batch 8 --json\nfolio bench limits",
                   .positionals = {{"WORKLOAD", &names, "train, decode, tokenize, ops, limits", 1, 5, known}},
                   .fields = joined({fields(o), {{"json", &json, "print JSON", {}, "Output"}}})};
-  if (!parse(spec, arguments)) return 0;
+  Origins given;
+  if (!parse(spec, arguments, &given)) return 0;
+  refuse_idle(spec.fields, given);
   std::vector<BenchRow> rows;
   for (std::string const& name : names) {
     auto const* const w = std::ranges::find(kWorkloads, name, [](Workload const& x) { return std::string(x.name); });

@@ -63,12 +63,10 @@ int config(Arguments const& arguments) {
   if (!parse(asked.spec(), arguments)) return 0;
   Origins origins, over;
   if (!asked.run.empty()) origins = take_run(c.train, asked.run[0]);
-  parse(c.spec(), arguments, nullptr, &over);
+  parse(c.spec(), arguments, &over);
   over.merge(origins);  // what is in `over` stays
   check_groups(c.train.run, over);
-  std::vector<std::string> given;
-  for (auto const& [name, origin] : over) given.push_back(name);
-  settle(c.train, given);
+  settle(c.train, over);
   Fields const fields = c.train.run_fields();
   if (c.json) {
     print(dump(as_json(fields, over, c.origin), 2) + '\n');

@@ -229,7 +229,9 @@ int doctor(Arguments const& arguments) {
       .fields = joined({{{"prove", &proves, "also prove gradients, learning and resuming on this machine"},
                          {"json", &json, "print one JSON object"}},
                         backend.fields(true)})};
-  if (!parse(spec, arguments)) return 0;
+  Origins given;
+  if (!parse(spec, arguments, &given)) return 0;
+  refuse_idle(spec.fields, given);
   Findings findings = look();
   if (proves) std::ranges::move(prove(backend), std::back_inserter(findings));
   bool const healthy = std::ranges::none_of(findings, [](Finding const& f) { return f.state == State::broken; });

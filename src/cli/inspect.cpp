@@ -207,7 +207,8 @@ model::Config shape_beside(model::ModelOptions const& shape, std::string const& 
 }  // namespace
 
 int inspect(Arguments const& arguments) {
-  std::vector<std::string> models, given;
+  std::vector<std::string> models;
+  Origins given;
   model::ModelOptions shape;
   bool json = false;
   int64_t window = 64;
@@ -236,7 +237,7 @@ int inspect(Arguments const& arguments) {
   check(of_gradients.empty() || gradients.gradients, Fault::value,
         "{} is of --gradients: give that too, or leave the flag away", of_gradients);
   if (models.empty()) {
-    check(!given.empty() && given != std::vector<std::string>{"json"}, Fault::usage,
+    check(given.size() > given.count("json"), Fault::usage,
           "what to inspect? Give a MODEL or DATA, or a shape: folio inspect --size 124M");
     if (gradients.gradients) inspect_gradients(shape_beside(shape, gradients.data), nullptr, {}, gradients, json);
     else show(shape.config(), nullptr, json);

@@ -135,7 +135,7 @@ std::string drawing_of(Command const& c, Searched const& s) {
 
 int lr_find(Arguments const& arguments) {
   Command c;
-  std::vector<std::string> given;
+  Origins given;
   if (!parse(c.spec(), arguments, &given)) return 0;
   validate(c.search);
   settle(c.train, given);

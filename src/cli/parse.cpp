@@ -127,27 +127,13 @@ void replace(Field const& field, std::vector<std::string> const& texts, std::str
   for (std::string const& text : texts) set(field, text, origin);
 }
 
-class Record {  // which fields something has set, and what
- public:
-  void add(std::string const& name, Origin origin) {
-    if (std::ranges::find(names_, name) == names_.end()) names_.push_back(name);
-    origins_[name] = std::move(origin);
-  }
-  std::vector<std::string> const& names() const { return names_; }
-  Origins const& origins() const { return origins_; }
-
- private:
-  std::vector<std::string> names_;
-  Origins origins_;
-};
-
-void take_file(Spec const& spec, std::string const& file, Record& record) {
+void take_file(Spec const& spec, std::string const& file, Origins& origins) {
   std::vector<int64_t> lines;
   auto const names = from_toml(spec.fields, read_file(file, kLargestConfig), file, &lines);
-  for (size_t i = 0; i < names.size(); ++i) record.add(names[i], {"config", file, lines[i]});
+  for (size_t i = 0; i < names.size(); ++i) origins[names[i]] = {"config", file, lines[i]};
 }
 
-void take_settings(Spec const& spec, std::vector<std::string> const& settings, Record& record) {
+void take_settings(Spec const& spec, std::vector<std::string> const& settings, Origins& origins) {
   std::map<std::string, std::vector<std::string>> texts;  // a list may be set item by item
   for (std::string const& setting : settings) {
     size_t const equals = setting.find('=');
@@ -164,17 +150,17 @@ void take_settings(Spec const& spec, std::vector<std::string> const& settings, R
   }
   for (auto const& [key, values] : texts) {
     replace(*find(spec.fields, key), values, "--set " + key);
-    record.add(key, {"set", "--set " + key});
+    origins[key] = {"set", "--set " + key};
   }
 }
 
-void take_environment(Spec const& spec, Record& record) {
+void take_environment(Spec const& spec, Origins& origins) {
   for (Field const& field : spec.fields) {
     std::string const name = variable_of(field);
     char const* value = name.empty() ? nullptr : std::getenv(name.c_str());
     if (!value || !*value) continue;
     replace(field, {value}, name);
-    record.add(field.name, {"environment", name});
+    origins[field.name] = {"environment", name};
   }
 }
 
@@ -218,7 +204,7 @@ void with_spec(Verb const& verb, std::function<void(Spec const&)> const& read) {
   spec_reader = nullptr;
 }
 
-bool parse(Spec const& spec, Arguments const& arguments, std::vector<std::string>* set_names, Origins* origins) {
+bool parse(Spec const& spec, Arguments const& arguments, Origins* given_origins) {
   if (spec_reader) {
     (*spec_reader)(spec);
     return false;
@@ -242,16 +228,26 @@ bool parse(Spec const& spec, Arguments const& arguments, std::vector<std::string
   for (Field const& field : flags.fields)
     if (!find(spec.fields, field.name)) take(field);
   if (flags.quiet) set_quiet(true);
-  Record record;
-  if (!flags.config.empty()) take_file(spec, flags.config, record);
-  take_settings(spec, flags.set, record);
-  take_environment(spec, record);
+  Origins origins;
+  if (!flags.config.empty()) take_file(spec, flags.config, origins);
+  take_settings(spec, flags.set, origins);
+  take_environment(spec, origins);
   for (Field const& field : spec.fields)
-    if (take(field)) record.add(field.name, {"flag", "--" + field.name});
+    if (take(field)) origins[field.name] = {"flag", "--" + field.name};
   take_positionals(spec, given.rest);
-  if (set_names) *set_names = record.names();
-  if (origins) *origins = record.origins();
+  if (given_origins) *given_origins = std::move(origins);
   return true;
+}
+
+void refuse_idle(Fields const& fields, Origins const& given) {
+  for (Field const& field : fields) {
+    auto const found = given.find(field.name);
+    if (found == given.end()) continue;
+    std::string const& kind = found->second.kind;
+    if (kind != "flag" && kind != "set" && kind != "setting") continue;
+    std::string const why = idle(fields, field, found->second.text());
+    check(why.empty(), Fault::value, "{}", why);
+  }
 }
 
 }  // namespace folio::cli

@@ -236,7 +236,7 @@ int64_t last_step(Path const& run) {
   return steps.empty() ? 0 : steps.back();
 }
 
-Plan plan_run(Command& command, std::vector<std::string> const& given) {
+Plan plan_run(Command& command, Origins const& given) {
   TrainCommand& c = command.train;
   Plan p;
   FolderWriter scratch(std::filesystem::temp_directory_path() / fmt::format("folio-plan-data-{}", ::getpid()));
@@ -281,7 +281,7 @@ Plan plan_run(Command& command, std::vector<std::string> const& given) {
 
 int plan(Arguments const& arguments) {
   Command c;
-  std::vector<std::string> given;
+  Origins given;
   if (!parse(c.spec(), with_values_of_lone_flags(arguments), &given)) return 0;
   if (!c.run.empty()) {
     check(c.train.out.empty() || c.train.out == c.run[0], Fault::usage, "two runs, {} and --out {}: give one", c.run[0],

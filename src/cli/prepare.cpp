@@ -85,11 +85,11 @@ std::string json_of(data::Manifest const& m, std::string const& out) {
 
 int prepare(Arguments const& arguments) {
   Options o;
-  std::vector<std::string> given;
+  Origins given;
   if (!parse(spec_of(o), arguments, &given)) return 0;
   check(!o.out.empty(), Fault::usage, "prepare: say where to with --out DATA");
   for (char const* flag : {"val", "val-by"})
-    check(o.prepare.val_files.empty() || std::ranges::find(given, flag) == given.end(), Fault::value,
+    check(o.prepare.val_files.empty() || !given.contains(flag), Fault::value,
           "--{} contradicts --val-files: either a fraction is held out, or the texts that are named", flag);
   catch_signals();
   Progress progress;

@@ -83,10 +83,10 @@ std::vector<Point> points_of(train::ScheduleOptions const& o, int64_t steps) {
   return points;
 }
 
-std::vector<std::string> names_of(Options const& o, Origins const& origins) {
+std::vector<std::string> names_of(Options const& o, Origins const& all_given) {
   if (o.compare.empty()) return {o.run.schedule.schedule};
-  auto const given = origins.find("schedule");
-  check(given == origins.end() || given->second.kind != "flag", Fault::value,
+  auto const given = all_given.find("schedule");
+  check(given == all_given.end() || given->second.kind != "flag", Fault::value,
         "--schedule {} and --compare {}: give one of them", o.run.schedule.schedule, o.compare);
   std::vector<std::string> names;
   auto const& known = train::schedule_names();
@@ -113,6 +113,20 @@ void assume(train::ScheduleOptions& o, int64_t steps, std::vector<std::string>& 
   if (o.schedule == "restarts" && o.restart_every == 0) {
     o.restart_every = third;
     notes.push_back(fmt::format("restarts: assumed --restart-every {}", third));
+  }
+}
+
+// What is given is for all curves: one of them must look at it.
+void refuse_idle_in_all(Options o, std::vector<std::string> const& names, Origins given) {
+  for (std::string const& name : names) {
+    o.run.schedule.schedule = name;
+    Fields const all = fields(o.run);
+    if (&name != &names.back())
+      std::erase_if(given, [&](auto const& one) {
+        Field const* const field = find(all, one.first);
+        return field && idle(all, *field, "").empty();
+      });
+    else refuse_idle(all, given);
   }
 }
 
@@ -209,11 +223,13 @@ std::string drawing_of(Options const& o, std::vector<Curve> const& curves, std::
 
 int schedule(Arguments const& arguments) {
   Options o;
-  std::vector<std::string> given, notes;
-  Origins origins;
-  if (!parse(spec_of(o), arguments, &given, &origins)) return 0;
+  std::vector<std::string> notes;
+  Origins given;
+  if (!parse(spec_of(o), arguments, &given)) return 0;
   settle_rates(o.run, given);
-  auto const curves = curves_of(o, names_of(o, origins), notes);
+  auto const names = names_of(o, given);
+  refuse_idle_in_all(o, names, given);
+  auto const curves = curves_of(o, names, notes);
   if (!o.out.empty()) {
     write_file(o.out, drawing_of(o, curves, notes));
     say(fmt::format("written: {}", o.out));

@@ -56,7 +56,7 @@ Json json_of(std::vector<train::TensorRule> const& rules, double lr) {
 
 }  // namespace
 
-int show_groups(TrainCommand c, std::vector<std::string> const& given) {
+int show_groups(TrainCommand c, Origins const& given) {
   if (c.resume != "no" && train::is_run_directory(c.out)) {
     read_config_of_run(c, c.out);
   } else {

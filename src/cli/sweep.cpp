@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "cli/child.h"
@@ -58,14 +60,9 @@ struct Command {
   }
 };
 
-void add(std::vector<std::string>& to, std::vector<std::string> const& names) {
-  for (std::string const& name : names)
-    if (std::ranges::find(to, name) == to.end()) to.push_back(name);
-}
-
 struct Plan {
   TrainCommand base;
-  std::vector<std::string> given;  // for all runs
+  Origins given;  // for all runs; `common` what SPEC and this call say of them
   train::SweepSpec spec;
 };
 
@@ -81,13 +78,12 @@ Plan plan_of(Command& c, Arguments const& arguments) {
   std::string const name = first.file[0], text = read_file(name, uint64_t{1} << 20);
   Plan plan;
   if (std::string const config = train::config_of_sweep(text, name); !config.empty())
-    for (auto const& [field, origin] : read_config(c.train, Path(name).parent_path() / config))
-      add(plan.given, {field});
+    plan.given = read_config(c.train, Path(name).parent_path() / config);
   TrainCommand probe;
   plan.spec = train::read_sweep(text, name, c.train.run_fields(), probe.run_fields());
-  add(plan.given, plan.spec.base);
+  for (std::string const& field : plan.spec.base) plan.given[field] = {"common", name + ", " + field};
   Origins over;
-  parse(c.spec(), arguments, nullptr, &over);
+  parse(c.spec(), arguments, &over);
   for (auto const& [field, origin] : over) {
     if (!is_train_flag(field)) continue;
     auto const varied = plan.spec.varied();
@@ -95,7 +91,8 @@ Plan plan_of(Command& c, Arguments const& arguments) {
           "{}: {} is varied by {}: leave it out here, or there", origin.text(), field, name);
     check(field != "seed" || plan.spec.seeds.empty(), Fault::value, "{}: {} gives seeds: leave it out here, or there",
           origin.text(), name);
-    add(plan.given, {field});
+    bool const of_this_call = origin.kind == "flag" || origin.kind == "set";
+    plan.given[field] = {of_this_call ? "common" : origin.kind, origin.where, origin.line};
   }
   check_groups(c.train.run, over);
   plan.base = c.train;
@@ -129,15 +126,39 @@ void prepare_once(TrainCommand const& c, train::Sweep const& sweep) {
   }
 }
 
-SweepRun run_of(Plan const& plan, size_t setting, std::optional<uint64_t> seed) {
+// What all runs have in common, or is drawn for each, counts in one of them at least.
+class Common {
+ public:
+  void look_at(Fields const& fields, Origins const& given) {
+    for (auto const& [name, origin] : given) {
+      if (origin.kind != "common") continue;
+      std::string const why = idle(fields, *find(fields, name), origin.text());
+      if (why.empty()) counts_.insert(name);
+      else idle_.try_emplace(name, why);
+    }
+  }
+  void check_all() const {
+    for (auto const& [name, why] : idle_) check(counts_.contains(name), Fault::value, "no run looks at it: {}", why);
+  }
+
+ private:
+  std::set<std::string> counts_;
+  std::map<std::string, std::string> idle_;
+};
+
+SweepRun run_of(Plan const& plan, size_t setting, std::optional<uint64_t> seed, Common& common) {
   train::Setting const& s = plan.spec.settings[setting];
   TrainCommand c = plan.base;
-  std::vector<std::string> given = plan.given;
+  Origins given = plan.given;
   try {
     Fields const fields = c.run_fields();
-    for (auto const& [field, text] : s.values) set(*find(fields, field), text, field), add(given, {field});
-    if (seed) c.run.seed = *seed, add(given, {"seed"});
+    for (auto const& [field, text] : s.values) {
+      set(*find(fields, field), text, field);
+      given[field] = {s.of == train::Setting::Of::random ? "common" : "setting", field};
+    }
+    if (seed) c.run.seed = *seed, given["seed"] = {"setting", "seed"};
     settle(c, given);
+    common.look_at(fields, given);
     validate(c.run);
     (void)tensor_rules(c.run, c.model.config());
     (void)c.backend.compute_type();
@@ -160,10 +181,12 @@ SweepRun run_of(Plan const& plan, size_t setting, std::optional<uint64_t> seed) 
 
 std::vector<SweepRun> runs_of(Plan const& plan) {
   std::vector<SweepRun> runs;
+  Common common;
   for (size_t s = 0; s < plan.spec.settings.size(); ++s) {
-    if (plan.spec.seeds.empty()) runs.push_back(run_of(plan, s, {}));
-    for (uint64_t const seed : plan.spec.seeds) runs.push_back(run_of(plan, s, seed));
+    if (plan.spec.seeds.empty()) runs.push_back(run_of(plan, s, {}, common));
+    for (uint64_t const seed : plan.spec.seeds) runs.push_back(run_of(plan, s, seed, common));
   }
+  common.check_all();
   return runs;
 }
 

@@ -182,10 +182,9 @@ int train(Arguments const& arguments) {
                       "folio train --out runs/first --resume --steps 10000",
                   .fields = joined({c.run_fields(), c.call_fields()}),
                   .configurable = true};
-  std::vector<std::string> given;
-  Origins origins;
-  if (!parse(spec, with_values_of_lone_flags(arguments), &given, &origins)) return 0;
-  check_groups(c.run, origins);
+  Origins given;
+  if (!parse(spec, with_values_of_lone_flags(arguments), &given)) return 0;
+  check_groups(c.run, given);
   if (c.show_groups) return show_groups(c, given);
   if (!c.replay.empty()) return replay_step(c, given);
   check(!c.out.empty(), Fault::usage, "where to? Give --out with the name of the run directory");

@@ -20,14 +20,15 @@ constexpr std::string_view kOfThisCall[] = {"replay", "device", "threads", "json
 
 }  // namespace
 
-int replay_step(TrainCommand const& c, std::vector<std::string> const& given) {
-  for (std::string const& name : given)
+int replay_step(TrainCommand const& c, Origins const& given) {
+  for (auto const& [name, origin] : given)
     check(std::ranges::find(kOfThisCall, name) != std::end(kOfThisCall), Fault::value,
           "--{} beside --replay: the step is taken as its file says; only --device, --threads and --json may be given",
           name);
   train::SavedStep const step = train::read_step(c.replay);
   BackendChoice choice = c.backend;
   choice.dtype = name_of(step.dtype);
+  refuse_idle(choice.fields(true), given);
   auto const backend = choice.make();
   train::TrainerOptions options = train::trainer_options(step.options, step.config, step.config.context);
   options.dtype = choice.compute_type();

@@ -6,6 +6,6 @@
 namespace folio::cli {
 
 /// `given`: the fields that were given. Fault::value for one that the file decides.
-int replay_step(TrainCommand const&, std::vector<std::string> const& given);
+int replay_step(TrainCommand const&, Origins const& given);
 
 }  // namespace folio::cli

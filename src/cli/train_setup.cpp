@@ -78,9 +78,7 @@ Fields TrainCommand::call_fields() {
 
 namespace {
 
-bool has(std::vector<std::string> const& names, std::string const& name) {
-  return std::ranges::find(names, name) != names.end();
-}
+bool has(Origins const& given, std::string const& name) { return given.contains(name); }
 
 std::string absolute(std::string const& path) {
   return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
@@ -88,8 +86,7 @@ std::string absolute(std::string const& path) {
 
 // `base`, spelled out, with the flags that were given laid over it. A size brings its numbers, but for those that were
 // given beside it, and a rate for all sites those of the sites.
-model::ModelOptions laid_over(model::Config const& base, model::ModelOptions given_options,
-                              std::vector<std::string> const& given) {
+model::ModelOptions laid_over(model::Config const& base, model::ModelOptions given_options, Origins const& given) {
   model::ModelOptions o = model::ModelOptions::of(base);
   if (has(given, "size")) o.layers = o.heads = o.channels = o.context = 0;
   if (has(given, "dropout"))
@@ -100,7 +97,7 @@ model::ModelOptions laid_over(model::Config const& base, model::ModelOptions giv
   return o;
 }
 
-std::string given_model_flags(model::ModelOptions options, std::vector<std::string> const& given) {
+std::string given_model_flags(model::ModelOptions options, Origins const& given) {
   std::string flags;
   for (Field const& field : options.fields())
     if (has(given, field.name)) flags += (flags.empty() ? "--" : ", --") + field.name + " " + text_of(field);
@@ -120,9 +117,9 @@ bool fitted(TrainCommand const& now, std::string const& name) {
 }
 
 // A run that is resumed keeps what it was begun with; what was given now and may change replaces it.
-void take_over(TrainCommand& now, std::vector<std::string> given) {
+void take_over(TrainCommand& now, Origins given) {
   bool const batch_given = has(given, "batch") || has(given, "accumulate");
-  std::erase_if(given, [&](std::string const& name) { return fitted(now, name); });
+  std::erase_if(given, [&](auto const& one) { return fitted(now, one.first); });
   TrainCommand kept = now;
   kept.model = {}, kept.run = {}, kept.backend = {};
   read_config_of_run(kept, now.out);
@@ -134,7 +131,7 @@ void take_over(TrainCommand& now, std::vector<std::string> given) {
         "another "
         "--out",
         given_model_flags(now.model, given), model::describe(shape));
-  for (std::string const& name : given) {
+  for (auto const& [name, origin] : given) {
     Field const *was = find(old_fields, name), *is = find(new_fields, name);
     if (!was || !is || find(model_fields, name) || text_of(*was) == text_of(*is)) continue;
     check(train::may_change(*is), Fault::value,
@@ -154,7 +151,7 @@ void take_over(TrainCommand& now, std::vector<std::string> given) {
 }
 
 // The shape that a new run has; with --from the model's.
-model::Config shape_of(Path const& from, TrainCommand const& c, std::vector<std::string> const& given) {
+model::Config shape_of(Path const& from, TrainCommand const& c, Origins const& given) {
   model::Config const base = model::ModelDirectory(from).config();
   model::ModelOptions wanted = laid_over(base, c.model, given);
   model::Config shape = without_dropout(wanted.config());
@@ -170,7 +167,7 @@ model::Config shape_of(Path const& from, TrainCommand const& c, std::vector<std:
 }
 
 // `from`: where the model of --from lies; empty: there is none.
-void settle_shape(TrainCommand& c, Path const& from, std::vector<std::string> const& given) {
+void settle_shape(TrainCommand& c, Path const& from, Origins const& given) {
   if (!from.empty()) c.model = model::ModelOptions::of(shape_of(from, c, given));
 }
 
@@ -200,8 +197,9 @@ void expect_data(TrainCommand const& c) {
 
 namespace {
 
-OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
+OpenedRun new_run(TrainCommand& c, Origins const& given) {
   settle_rates(c.run, given);
+  refuse_idle(c.run_fields(), given);
   validate(c.run);
   c.backend.dtype = name_of(c.backend.compute_type());  // a resumed run computes as it was begun, wherever it goes on
   (void)c.backend.device_text();                        // refused before a text is prepared where it is not there
@@ -236,12 +234,13 @@ OpenedRun new_run(TrainCommand& c, std::vector<std::string> const& given) {
 
 }  // namespace
 
-void settle_resumed(TrainCommand& c, std::vector<std::string> const& given) {
+void settle_resumed(TrainCommand& c, Origins const& given) {
   take_over(c, given);
+  refuse_idle(c.run_fields(), given);
   validate(c.run);
 }
 
-void settle_rates(train::RunOptions& run, std::vector<std::string> const& given) {
+void settle_rates(train::RunOptions& run, Origins const& given) {
   train::ScheduleOptions& s = run.schedule;  // defaults that fit a short run and a low rate
   if (!has(given, "warmup")) s.warmup = std::min(s.warmup, run.steps / 10);
   if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
@@ -253,8 +252,9 @@ void warn_of_decay(train::RunOptions const& run) {
   if (!strong.empty()) say(Level::warning, fmt::format("{}; usual is {}", strong, train::kCoupledDecay));
 }
 
-void settle(TrainCommand& c, std::vector<std::string> const& given) {
+void settle(TrainCommand& c, Origins const& given) {
   settle_rates(c.run, given);
+  refuse_idle(c.run_fields(), given);
   settle_shape(c, model_of_from(c), given);
 }
 
@@ -296,7 +296,7 @@ data::Dataset data_of(TrainCommand const& c, Path const& run) {
   return data::Dataset(path, c.model.vocab > 0 ? std::optional(c.model.vocab) : std::nullopt);
 }
 
-OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given) {
+OpenedRun open_run(TrainCommand& c, Origins const& given) {
   if (c.resume == "no" || (c.resume == "auto" && !train::is_run_directory(c.out))) return new_run(c, given);
   auto directory = train::RunDirectory::open(c.out);
   for (std::string const& note : directory.notes()) say(note);

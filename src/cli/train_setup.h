@@ -31,23 +31,23 @@ struct OpenedRun {
   Path from = {};        // the model whose weights it begins with; empty: none
 };
 
-/// Begins a run, or takes one up, as --resume says. `given`: the fields that were given anything but their default. A
-/// new run is refused before it has its name; a resumed one fills `c` with what it was begun with, and refuses what
-/// differs and may not.
-OpenedRun open_run(TrainCommand& c, std::vector<std::string> const& given);
+/// Begins a run, or takes one up, as --resume says. `given`: the fields that anything but the default has
+/// set. A new run is refused before it has its name; a resumed one fills `c` with what it was begun with, and refuses
+/// what differs and may not.
+OpenedRun open_run(TrainCommand& c, Origins const& given);
 
 /// Gives what was not `given` the value that a new run would have: a warm-up and a lowest rate that fit it, a decay
-/// that fits the optimizer, the shape of --from. Whether a run may have them all is seen when it begins. A size that
-/// stands for its numbers and dtype auto stay, so that a file of them is of use with another size and on another
-/// machine.
-void settle(TrainCommand& c, std::vector<std::string> const& given);
+/// that fits the optimizer, the shape of --from. Refuses what was given in this call and does not count (refuse_idle);
+/// whether a run may have the rest is seen when it begins. A size that stands for its numbers and dtype auto stay, so
+/// that a file of them is of use with another size and on another machine.
+void settle(TrainCommand& c, Origins const& given);
 
 /// Fills `c` with what the run in --out was begun with; what was given and may change replaces it, other differences
 /// are refused.
-void settle_resumed(TrainCommand& c, std::vector<std::string> const& given);
+void settle_resumed(TrainCommand& c, Origins const& given);
 
 /// The same as settle for the rates and the decay alone.
-void settle_rates(train::RunOptions& run, std::vector<std::string> const& given);
+void settle_rates(train::RunOptions& run, Origins const& given);
 
 /// Says so where the decay of the optimizer is too strong for it.
 void warn_of_decay(train::RunOptions const&);
@@ -77,7 +77,7 @@ Path model_of_from(TrainCommand const&);
 std::vector<std::string> variables_of_train();
 
 /// Prints how each tensor is moved: those of a new run, or with --resume those of the run in --out. Nothing is trained.
-int show_groups(TrainCommand, std::vector<std::string> const& given);
+int show_groups(TrainCommand, Origins const& given);
 
 /// The data that the run reads: those it prepared from a text itself, else what it was given.
 data::Dataset data_of(TrainCommand const&, Path const& run);

@@ -41,7 +41,7 @@ struct Spec {
 };
 
 struct Origin {       // of a value
-  std::string kind;   // flag, environment, set, config
+  std::string kind;   // flag, environment, set, config; of a sweep also setting, common
   std::string where;  // --lr, FOLIO_LR, --set lr, the file
   int64_t line = 0;   // of the file
   std::string text() const { return line ? where + ", line " + std::to_string(line) : where; }
@@ -50,9 +50,12 @@ using Origins = std::map<std::string, Origin>;  // by name of the field
 
 /// Precedence: flag > environment (FOLIO_…) > --set key=value > file given with --config > what the options hold.
 /// Prints the help and returns false for --help. Throws Fault::usage for what cannot be read, with "did you mean".
-/// `given`, where asked for, gets the names of the fields that anything but the default has set.
-/// `origins` the same with where each comes from.
-bool parse(Spec const&, Arguments const&, std::vector<std::string>* given = nullptr, Origins* origins = nullptr);
+/// `given`, where asked for, gets the fields that anything but the default has set.
+bool parse(Spec const&, Arguments const&, Origins* given = nullptr);
+
+/// Fault::value for a field that was given in this call itself (flag, set, setting) and does not count beside the
+/// others. Files and variables may hold what does not count: a run's config.toml has every field.
+void refuse_idle(Fields const&, Origins const& given);
 
 /// The help of a verb, at most 80 columns wide; and the same for programs to read.
 std::string help_text(Spec const&);

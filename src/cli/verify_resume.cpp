@@ -53,10 +53,9 @@ int verify_resume(Arguments const& arguments) {
           "folio verify-resume --config runs/first/config.toml",
       .fields = joined({c.run_fields(), own}),
       .configurable = true};
-  std::vector<std::string> given;
-  Origins origins;
-  if (!parse(spec, arguments, &given, &origins)) return 0;
-  check_groups(c.run, origins);
+  Origins given;
+  if (!parse(spec, arguments, &given)) return 0;
+  check_groups(c.run, given);
   expect_data(c);
   settle(c, given);
   validate(c.run);

@@ -135,6 +135,43 @@ Field const* find(Fields const& fields, std::string_view name) {
   return found == fields.end() ? nullptr : &*found;
 }
 
+namespace {
+
+struct AboveZero {
+  bool operator()(int64_t* v) const { return *v > 0; }
+  bool operator()(uint64_t* v) const { return *v > 0; }
+  bool operator()(double* v) const { return *v > 0; }
+  bool operator()(auto*) const { return true; }
+};
+
+bool holds(Condition const& c, Field const& other) {
+  if (c.values.empty()) return std::visit(AboveZero{}, other.value);
+  std::string const value = text_of(other);
+  return std::ranges::any_of(c.values, [&](std::string const& v) { return is_choice(v, value); });
+}
+
+std::string wanted(Condition const& c) {
+  if (c.values.empty()) return fmt::format("a --{} above 0", c.option);
+  std::string all = "--" + c.option;
+  for (size_t i = 0; i < c.values.size(); ++i)
+    all += (i == 0 ? " " : i + 1 == c.values.size() ? " or " : ", ") + c.values[i];
+  return all;
+}
+
+}  // namespace
+
+std::string idle(Fields const& fields, Field const& field, std::string const& origin) {
+  auto const* const is_on = std::get_if<bool*>(&field.value);
+  if (is_on && !**is_on) return "";
+  for (Condition const& c : field.range.with) {
+    Field const* const other = find(fields, c.option);
+    if (!other || holds(c, *other)) continue;
+    return fmt::format("{}{} with --{} {}: it counts only with {}; give that, or leave it away", origin,
+                       is_on ? "" : " " + shown(text_of(field)), c.option, text_of(*other), wanted(c));
+  }
+  return "";
+}
+
 std::string environment_name(std::string_view field) {
   std::string name = "FOLIO_";
   for (char c : field) name += c == '-' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;

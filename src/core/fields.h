@@ -24,6 +24,11 @@
 
 namespace folio {
 
+struct Condition {  // of a field: it counts only where another has one of `values`; where those are empty, above 0
+  std::string option;
+  std::vector<std::string> values = {};
+};
+
 struct Range {  // what a readable value must keep to; checked by set() with Fault::value
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
@@ -32,6 +37,7 @@ struct Range {  // what a readable value must keep to; checked by set() with Fau
   std::vector<std::string> choices = {};  // of a text; empty: any. "cuda:N" stands for any whole number N
   std::string form = "";                  // for help: FILE, gpt2|char|DIR; empty: by the type
   bool by_flag_only = false;              // the variable of its name means something else
+  std::vector<Condition> with = {};       // else its value is not looked at, which idle() tells; files hold it yet
 };
 
 struct Field {
@@ -52,8 +58,11 @@ FOLIO_API void set(Field const&, std::string_view text, std::string const& origi
 FOLIO_API std::string text_of(Field const&);    // as set() reads it back, exactly (floats shortest round-trip)
 FOLIO_API std::string type_name(Field const&);  // for help: TEXT, N, X, a|b|c; empty for a switch
 FOLIO_API Field const* find(Fields const&, std::string_view name);  // null where there is none
-FOLIO_API std::string environment_name(std::string_view field);     // FOLIO_MIN_LR
-FOLIO_API Fields joined(std::initializer_list<Fields>);             // one list behind the other
+/// Empty where the field counts beside the others; else what to say to someone who gave it: what stands against it,
+/// under what it would count, and what to do. A switch that is off asks for nothing.
+FOLIO_API std::string idle(Fields const&, Field const&, std::string const& origin);
+FOLIO_API std::string environment_name(std::string_view field);  // FOLIO_MIN_LR
+FOLIO_API Fields joined(std::initializer_list<Fields>);          // one list behind the other
 
 /// `version`, then key = value, a line each, with a comment, which is the help where none is given.
 FOLIO_API std::string to_toml(Fields const&, std::function<std::string(Field const&)> const& comment = {});

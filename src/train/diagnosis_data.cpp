@@ -42,10 +42,11 @@ std::string regularised(Seen const& s, int grade, int64_t best) {
   model::DropoutRates const& d = s.facts.config.dropout;
   double const dropout = std::max({d.embedding, d.attention, d.attention_residual, d.mlp_residual});
   bool const apart = o.optimizer == "adamw";  // else decay is added to the gradient, where less is much
-  std::string flags = fmt::format("--dropout {:.2g} --weight-decay {:.2g}",
-                                  std::min(0.5, dropout < 0.1 ? (grade > 1 ? 0.2 : 0.1) : dropout + 0.1),
-                                  apart ? std::max(0.2, std::min(0.5, 1.5 * o.weight_decay))
-                                        : std::max(1e-3, std::min(1e-2, 1.5 * o.weight_decay)));
+  std::string flags =
+      fmt::format("--dropout {:.2g}", std::min(0.5, dropout < 0.1 ? (grade > 1 ? 0.2 : 0.1) : dropout + 0.1));
+  if (o.decay != "none")
+    flags += fmt::format(" --weight-decay {:.2g}", apart ? std::max(0.2, std::min(0.5, 1.5 * o.weight_decay))
+                                                         : std::max(1e-3, std::min(1e-2, 1.5 * o.weight_decay)));
   if (grade > 1)
     flags +=
         fmt::format(" --steps {}", std::min(o.steps, (best * 5 / 4 + o.eval_every - 1) / o.eval_every * o.eval_every));

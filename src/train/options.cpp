@@ -9,6 +9,8 @@
 namespace folio::train {
 
 Fields fields(RunOptions& o) {
+  std::vector<Condition> const kMoments = {{"optimizer", {"adamw", "adam"}}}, kMomentum = {{"optimizer", {"sgd"}}},
+                               kScaled = {{"dtype", {"f16"}}};
   Fields all = {
       {"batch", &o.batch, "sequences a micro-batch", {.min = 1, .max = 1 << 20}, "Batch"},
       {"accumulate", &o.accumulate, "micro-batches a step", {.min = 1, .max = 1 << 20}, "Batch"},
@@ -31,7 +33,7 @@ Fields fields(RunOptions& o) {
       {"weight-decay",
        &o.weight_decay,
        "pulls the weights that decay towards 0; 1e-4 with adam or sgd where not given",
-       {.min = 0},
+       {.min = 0, .with = {{"decay", {"matrices", "linear"}}}},
        "Optimizer"},
       {"decay",
        &o.decay,
@@ -39,15 +41,27 @@ Fields fields(RunOptions& o) {
        {.choices = {"matrices", "linear", "none"}},
        "Optimizer"},
       {"clip", &o.clip, "largest norm of all gradients together; 0: never clip", {.min = 0}, "Optimizer"},
-      {"beta1", &o.beta1, "decay of the first moment", {.min = 0, .max = 1, .below_max = true}, "Optimizer"},
-      {"beta2", &o.beta2, "decay of the second moment", {.min = 0, .max = 1, .below_max = true}, "Optimizer"},
-      {"epsilon", &o.epsilon, "added to the root of the second moment", {.min = 0, .above_min = true}, "Optimizer"},
+      {"beta1",
+       &o.beta1,
+       "decay of the first moment",
+       {.min = 0, .max = 1, .below_max = true, .with = kMoments},
+       "Optimizer"},
+      {"beta2",
+       &o.beta2,
+       "decay of the second moment",
+       {.min = 0, .max = 1, .below_max = true, .with = kMoments},
+       "Optimizer"},
+      {"epsilon",
+       &o.epsilon,
+       "added to the root of the second moment",
+       {.min = 0, .above_min = true, .with = kMoments},
+       "Optimizer"},
       {"momentum",
        &o.momentum,
        "sgd: share of its last direction that a step keeps; 0: none",
-       {.min = 0, .max = 1, .below_max = true},
+       {.min = 0, .max = 1, .below_max = true, .with = kMomentum},
        "Optimizer"},
-      {"nesterov", &o.nesterov, "sgd: look ahead along the momentum", {}, "Optimizer"},
+      {"nesterov", &o.nesterov, "sgd: look ahead along the momentum", {.with = kMomentum}, "Optimizer"},
       {"group",
        &o.groups,
        "tensors with a share of the rate and a decay of their own; repeated: a later one overrides; --show-groups",
@@ -56,12 +70,12 @@ Fields fields(RunOptions& o) {
       {"loss-scale",
        &o.loss_scale,
        "f16: what gradients are multiplied by at first, so that small ones are not lost",
-       {.min = 1, .max = 0x1p60},
+       {.min = 1, .max = 0x1p60, .with = kScaled},
        "Precision"},
       {"loss-scale-every",
        &o.loss_scale_every,
        "f16: clean steps that double the scale, which an overflow halves; 0: it stays as it is",
-       {.min = 0},
+       {.min = 0, .with = kScaled},
        "Precision"},
       {"label-smoothing",
        &o.label_smoothing,
@@ -98,7 +112,7 @@ Fields fields(RunOptions& o) {
       {"min-improvement",
        &o.min_improvement,
        "what an evaluation must be below the last that improved, nats a token",
-       {.min = 0},
+       {.min = 0, .with = {{"patience"}}},
        "Early stopping"},
       {"eval-every", &o.eval_every, "steps between evaluations; also after the last", {.min = 1}, "Intervals"},
       {"eval-batches", &o.eval_batches, "batches of each evaluation, always the same; or all", {}, "Intervals"},
@@ -115,9 +129,13 @@ Fields fields(RunOptions& o) {
       {"sample-prompt",
        &o.sample_prompt,
        "what samples go on from; empty: the beginning of a document, or of a line",
-       {},
+       {.with = {{"sample-every"}}},
        "Intervals"},
-      {"sample-tokens", &o.sample_tokens, "tokens of a sample, at most", {.min = 1, .max = 1 << 20}, "Intervals"},
+      {"sample-tokens",
+       &o.sample_tokens,
+       "tokens of a sample, at most",
+       {.min = 1, .max = 1 << 20, .with = {{"sample-every"}}},
+       "Intervals"},
       {"tensorboard", &o.tensorboard, "also write event files of TensorBoard, RUN/tensorboard", {}, "Intervals"},
       {"checkpoint-every",
        &o.checkpoint_every,
@@ -189,11 +207,8 @@ Decay decay_of(RunOptions const& o) {
 void validate(RunOptions const& o) {
   validate(o.schedule, o.steps);
   evaluation_batches(o);
-  check(
-      !o.nesterov || (o.optimizer == "sgd" && o.momentum > 0), Fault::value,
-      "--nesterov with --optimizer {} and --momentum {}: it is a form of sgd with momentum; give --optimizer sgd and a "
-      "momentum above 0, or leave it away",
-      o.optimizer, o.momentum);
+  check(!o.nesterov || o.optimizer != "sgd" || o.momentum > 0, Fault::value,
+        "--nesterov with --momentum 0: it looks ahead along the momentum; give a momentum above 0, or --no-nesterov");
   groups_of(o);
 }
 
@@ -226,7 +241,7 @@ Optimizer optimizer_of(RunOptions const& o) {
   return {.rule = o.optimizer == "sgd"    ? Optimizer::Rule::sgd
                   : o.optimizer == "adam" ? Optimizer::Rule::adam
                                           : Optimizer::Rule::adamw,
-          .nesterov = o.nesterov,
+          .nesterov = o.nesterov && o.optimizer == "sgd",
           .decay = o.weight_decay,
           .beta1 = o.beta1,
           .beta2 = o.beta2,

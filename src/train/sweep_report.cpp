@@ -119,7 +119,7 @@ class Page {
     std::vector<std::pair<std::string, double>> best;
     bool numbers = true, all = true;
     for (Ranked const& r : ranking_) {
-      if (!r.learnt() || sweep_.settings()[r.setting].listed) continue;
+      if (!r.learnt() || sweep_.settings()[r.setting].of == Setting::Of::list) continue;
       if (r.step < ranking_[0].step) {
         all = false;
         continue;

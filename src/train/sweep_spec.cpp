@@ -166,7 +166,7 @@ void add_random(Reader const& r, toml::table const& random, toml::node const& no
   check(!all.empty(), Fault::content, "{}: names no flag to draw: give one, as lr = {{ log-uniform = [1e-4, 1e-2] }}",
         r.at(node, "random"));
   for (int64_t i = 0; i < runs; ++i) {
-    Setting s;
+    Setting s{.name = {}, .values = {}, .of = Setting::Of::random};
     for (size_t p = 0; p < all.size(); ++p)
       s.values.emplace_back(all[p].first, all[p].second.draw(uniform(uint64_t(seed), uint32_t(p), uint64_t(i))));
     if (std::ranges::find(out, s.values, &Setting::values) == out.end()) out.push_back(std::move(s));  // drawn before
@@ -178,7 +178,7 @@ void add_list(Reader const& r, toml::node const& node, std::vector<Setting>& out
   check(list && !list->empty() && list->is_array_of_tables(), Fault::content,
         "{}: expected sections [[list]], one a setting", r.at(node, "list"));
   for (toml::node const& item : *list) {
-    Setting s{.name = {}, .values = {}, .listed = true};
+    Setting s{.name = {}, .values = {}, .of = Setting::Of::list};
     in_order(*item.as_table(), [&](std::string const& key, toml::node const& value) {
       if (key != "name") return s.values.emplace_back(key, r.value(r.field(value, key, {"name"}), value)), void();
       auto const text = value.value_exact<std::string>();

@@ -39,9 +39,10 @@
 namespace folio::train {
 
 struct Setting {
+  enum class Of { grid, random, list };
   std::string name;
   std::vector<std::pair<std::string, std::string>> values;  // a field and its text
-  bool listed = false;                                      // of [[list]], not of [grid] or [random]
+  Of of = Of::grid;
 };
 
 struct Halving {

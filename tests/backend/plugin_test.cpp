@@ -167,7 +167,7 @@ TEST_F(Plugin, ADeviceThatCannotBeReadIsAValueOutOfRange) {
     all.insert(all.end(), words.begin(), words.end());
     Ended const ended = run(program(), all, {});
     EXPECT_EQ(ended.code, 78) << ended.err;
-    EXPECT_NE(ended.err.find("--no-tf32"), std::string::npos) << ended.err;
+    EXPECT_NE(ended.err.find("--tf32 with --d"), std::string::npos) << ended.err;
   }
 }
 

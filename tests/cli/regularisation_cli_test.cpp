@@ -71,7 +71,8 @@ TEST_F(Regularisation, PatienceEndsARunAndNamesTheBestCheckpoint) {
 }
 
 TEST_F(Regularisation, WithoutPatienceARunGoesToItsEnd) {
-  ASSERT_EQ(run(command("run", {"--steps", "40", "--min-improvement", "10"})).code, 0);
+  std::vector<std::string> const flags = {"--steps", "40"};
+  ASSERT_EQ(run(command("run", flags), {.set = {{"FOLIO_MIN_IMPROVEMENT", "10"}}}).code, 0);
   EXPECT_EQ(lines("run", "step").size(), 40u);
   EXPECT_TRUE(lines("run", "stop").empty());
   EXPECT_EQ(run(command("other", {"--patience", "-1"})).code, 78);
