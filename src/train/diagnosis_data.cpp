@@ -36,8 +36,9 @@ int standing_grade(Seen const& s) {
   return 0;
 }
 
-// What is left of a run that was at its best at `best`: rounded up to a whole evaluation.
-std::string regularised(Seen const& s, int grade, int64_t best) {
+constexpr int64_t kPatience = 5;  // evaluations: a run with dropout learns for longer, and how long is not known
+
+std::string regularised(Seen const& s, int grade) {
   RunOptions const& o = s.facts.options;
   model::DropoutRates const& d = s.facts.config.dropout;
   double const dropout = std::max({d.embedding, d.attention, d.attention_residual, d.mlp_residual});
@@ -47,9 +48,7 @@ std::string regularised(Seen const& s, int grade, int64_t best) {
   if (o.decay != "none")
     flags += fmt::format(" --weight-decay {:.2g}", apart ? std::max(0.2, std::min(0.5, 1.5 * o.weight_decay))
                                                          : std::max(1e-3, std::min(1e-2, 1.5 * o.weight_decay)));
-  if (grade > 1)
-    flags +=
-        fmt::format(" --steps {}", std::min(o.steps, (best * 5 / 4 + o.eval_every - 1) / o.eval_every * o.eval_every));
+  if (grade > 1 && o.patience == 0) flags += fmt::format(" --patience {}", kPatience);
   return flags;
 }
 
@@ -73,7 +72,7 @@ std::optional<Finding> overfitting(Seen const& s) {
                                    loss_text(at.train - last.train), loss_text(last.val - last.train)));
   if (s.epochs > 1.5) f.evidence.push_back(fmt::format("each token was seen {:.0f} times", s.epochs));
   f.advice = fmt::format("The best model is that of step {}. Next time:", at.step);
-  f.flags = regularised(s, grade, at.step);
+  f.flags = regularised(s, grade);
   return f;
 }
 
@@ -110,7 +109,7 @@ std::optional<Finding> repeating_data(Seen const& s) {
   f.evidence.push_back(fmt::format("train {} lies {} under val {}", loss_text(last.train),
                                    loss_text(last.val - last.train), loss_text(last.val)));
   f.advice = "More text would help more than more steps. With this text:";
-  f.flags = regularised(s, 1, s.step);
+  f.flags = regularised(s, 1);
   return f;
 }
 

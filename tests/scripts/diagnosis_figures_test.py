@@ -29,7 +29,7 @@ class Figures(unittest.TestCase):
         self.assertEqual(self.done.returncode, 0, self.done.stderr + self.done.stdout)
         self.assertIn("Verdicts: 5 of 5 right", self.done.stdout)
         self.assertIn("Healthy runs without a false alarm: 1 of 1", self.done.stdout)
-        self.assertIn("Healthy with the flags given: 1 of 1", self.done.stdout)
+        self.assertIn("Healthy with the flags given, and no worse: 1 of 1", self.done.stdout)
 
     def test_the_step_that_broke_is_taken_again(self):
         run = next(path for path in (self.out / "runs").glob("poisoned-*") if path.is_dir())
