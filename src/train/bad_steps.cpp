@@ -1,6 +1,7 @@
 #include "train/bad_steps.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -9,8 +10,8 @@
 namespace folio::train {
 namespace {
 
-constexpr int64_t kPast = 32;  // steps behind where it failed: the run has got past it
-constexpr int64_t kSoon = 10;  // steps behind a checkpoint: it may hold what made the step bad
+constexpr int64_t kSoon = 10;   // steps behind a checkpoint: it may hold what made the step bad
+constexpr int64_t kClose = 10;  // steps between two failures: the place is the same
 
 }  // namespace
 
@@ -50,23 +51,24 @@ Rollback rollback_from(Json const& line, std::string const& where) {
 
 std::optional<Retreat> retreat_from(int64_t step, std::vector<Rollback> const& before,
                                     std::vector<int64_t> const& checkpoints) {
-  Retreat retreat;
-  int64_t below = step;
-  if (!before.empty()) {
-    Rollback const& last = before.back();
-    int64_t furthest = 0;
-    for (size_t i = before.size() - std::min(before.size(), size_t(last.in_a_row)); i < before.size(); ++i)
-      furthest = std::max(furthest, before[i].step);
-    if (step <= furthest + kPast) retreat.in_a_row = last.in_a_row + 1;
-    if (retreat.in_a_row > 1 && step <= last.to + kSoon) below = last.to;
-  }
-  for (int64_t const limit : {below, step}) {
+  auto const newest_below = [&](int64_t limit) -> std::optional<int64_t> {
     auto const at = std::ranges::lower_bound(checkpoints, limit);
-    if (at == checkpoints.begin()) continue;
-    retreat.to = at[-1];
-    return retreat;
+    return at == checkpoints.begin() ? std::nullopt : std::optional(at[-1]);
+  };
+  auto const newest = newest_below(step);
+  if (!newest) return {};
+  auto const row = std::ranges::max_element(before, {}, &Rollback::to);  // the first of them
+  if (row == before.end() || row->to < *newest) return Retreat{.to = *newest};
+
+  bool held = false, close = false;
+  int64_t oldest = *newest;
+  for (auto r = row; r != before.end(); ++r) {
+    held |= r->to == *newest && step <= r->to + kSoon;
+    close |= std::abs(step - r->step) <= kClose;
+    oldest = std::min(oldest, r->to);
   }
-  return {};
+  return Retreat{.to = held ? newest_below(oldest).value_or(*newest) : *newest,
+                 .in_a_row = before.back().in_a_row + (held || close)};
 }
 
 std::optional<LoggedRollback> rollback_behind(Path const& metrics, uint64_t bytes, int64_t newest) {

@@ -8,6 +8,7 @@
 // the same. docs/durability.md.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@
 namespace folio::train {
 
 inline constexpr int64_t kMostRefused = 5;    // steps in a row that are not finite: the run ends
-inline constexpr int64_t kMostRollbacks = 5;  // without getting past where it failed: the run ends
+inline constexpr int64_t kMostRollbacks = 8;  // in a row for the same failure: the run ends
 
 struct Spike {  // a step that stood far above those before it
   int64_t step = 0;
@@ -33,7 +34,7 @@ struct Rollback {
   int64_t step = 0;      // the bad one
   int64_t to = 0;        // the checkpoint that the run goes on from
   std::string why;       // not-finite, spike
-  int64_t in_a_row = 1;  // rollbacks since the run last got past where it had failed
+  int64_t in_a_row = 1;  // the how many-th for the same failure: see retreat_from
   int64_t skipped = 0;   // batches that are passed over: those of the steps to + 1 … step, and more where that failed
   data::Batcher::State data;  // where the data go on
 };
@@ -43,14 +44,21 @@ Rollback rollback_from(Json const& line, std::string const& where);
 struct Retreat {
   int64_t to = 0, in_a_row = 1;
 };
-/// Where to go back to from a bad `step`: the newest of `checkpoints` (ascending) before it; or, where the run failed
-/// again within a few steps of the checkpoint it had gone back to, one before that, which may be sound. None: there is
-/// none.
+/// Where to go back to from a bad `step`: the newest of `checkpoints` (ascending) before it. None: there is none.
+///
+/// Which failures are the same one: all since the run last had a checkpoint newer than every one that it had gone back
+/// to are a row. Within the row, a failure soon after a checkpoint that was gone back to already, or close to a step
+/// that failed already, is the same again and counts; any other is other data, and does not. In the first case the
+/// checkpoint may hold what made the step bad, and the newest before all that the row has gone back to is taken, where
+/// there is one. A new row begins at 1. Places are few between two checkpoints, so a run that never gets to its next
+/// one ends, and a run that does can go back as often as it has to.
 std::optional<Retreat> retreat_from(int64_t step, std::vector<Rollback> const& before,
                                     std::vector<int64_t> const& checkpoints);
 
-/// Batches to pass over behind the bad one: none the first time, then 1, 3, 7, …
-inline int64_t passed_over_besides(int64_t in_a_row) { return (int64_t{1} << (in_a_row - 1)) - 1; }
+/// Batches to pass over behind the bad one: none the first time, then 1, 3, 7, 15, 15, …
+inline int64_t passed_over_besides(int64_t in_a_row) {
+  return (int64_t{1} << (std::min<int64_t>(in_a_row, 5) - 1)) - 1;
+}
 
 struct LoggedRollback {
   std::vector<Rollback> all;   // up to the one to go on from

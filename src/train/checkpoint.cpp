@@ -192,6 +192,17 @@ RunState load_checkpoint(Path const& path, Backend& backend, Trainer& trainer) {
   return load_whole(path, backend, trainer);
 }
 
+bool was_due(RunDirectory const& run, int64_t step, int64_t every) {
+  if (step % every == 0) return true;
+  try {
+    Path const path = run.checkpoint(step) / "state.json";
+    RunState const state = run_state_from(read_json(path), path.string());
+    return state.best && state.best->step == step;
+  } catch (Error const&) {
+    return false;  // it is damaged
+  }
+}
+
 RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer, int64_t at_most) {
   auto steps = checkpoint_steps(run.path());
   std::erase_if(steps, [&](int64_t step) { return step > at_most; });

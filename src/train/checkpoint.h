@@ -52,6 +52,10 @@ RunState load_checkpoint(Path const&, Backend&, Trainer&);
 /// of a newer version. Those of steps behind `at_most` are passed over.
 RunState load_newest(RunDirectory&, Backend&, Trainer&, int64_t at_most = std::numeric_limits<int64_t>::max());
 
+/// Whether a run that nothing interrupts has the checkpoint of this step too, because it was due (a multiple of
+/// `every`) or the best: not one that was asked for, by a signal or a limit.
+bool was_due(RunDirectory const&, int64_t step, int64_t every);
+
 Json to_json(StepState const&);  // floats as their bits
 StepState step_state_from(Json const&, std::string const& name);
 Json to_json(RunState const&);

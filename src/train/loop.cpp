@@ -137,7 +137,9 @@ Outcome Loop::run(Watcher& watcher, std::function<Asked(Pace const&)> const& ask
     bool const evaluates = last || state_.step % p_.options.eval_every == 0;
     if (evaluates) best = evaluation();
     if (evaluates || diagnosis_.due(state_.step)) diagnose(watcher);
-    if (last || best || state_.step % p_.options.checkpoint_every == 0) save();
+    // What is not finite may lie in the weights, and would take the place of a checkpoint that is sound.
+    bool const due = state_.step % p_.options.checkpoint_every == 0 && state_.refused_in_a_row == 0;
+    if (last || best || due) save();
   }
   finish_saves(watcher);
   return Outcome::finished;
@@ -226,7 +228,7 @@ double Loop::loss_of(std::string const& name, double* bits_per_byte) {
 }
 
 // The first one of a run is kept: that is where it broke, and a file has the size of the model.
-void Loop::look_into(double rate, StepState const& before) {
+std::string Loop::look_into(double rate, StepState const& before) {
   BrokenStep const found = take_again(p_.backend, p_.trainer, batch_, rate, before);
   Broken broken{.step = state_.step, .evidence = in_words(found, numbers_of(batch_))};
   std::string const file = p_.directory.broken_step(state_.step);
@@ -237,6 +239,7 @@ void Loop::look_into(double rate, StepState const& before) {
   }
   log(to_json(broken));
   diagnosis_.add(broken);
+  return found.first && found.first->op.empty() ? found.first->tensor : "";
 }
 
 void Loop::save_as_asked(Watcher& watcher) {

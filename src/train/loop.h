@@ -89,10 +89,12 @@ class Loop {
   bool evaluate(Watcher&);  // true where it is the best so far
   double loss_of(std::string const& split, double* bits_per_byte);
   void diagnose(Watcher&);
-  void look_into(double rate, StepState const& before);  // the step that was refused
+  /// The step that was refused. Returns the weight that was not finite before it, empty where all were.
+  std::string look_into(double rate, StepState const& before);
   // loop_bad_steps.cpp
   bool judge(StepReport const&, double rate, StepState const& before, Watcher&);  // as step
   bool not_finite(StepReport const&, double rate, StepState const& before, Watcher&);
+  std::optional<Retreat> where_to() const;
   bool roll_back(char const* why, Watcher&);  // false where there is nothing to go back to
   RunState after_rollbacks(RunState);         // what a run that was killed behind them goes on from
   void go_on_from(RunState const&);           // which the trainer has loaded
@@ -113,6 +115,7 @@ class Loop {
   Saver saver_;
   RunState state_;
   LiveDiagnosis diagnosis_;
+  std::string broken_weight_;  // what look_into found last
   int64_t saved_step_ = -1, evaluated_step_ = -1;
   bool saved_ = false;               // in this call
   double started_ = 0, before_ = 0;  // clock at run(), seconds of earlier calls

@@ -26,7 +26,7 @@ bool Loop::not_finite(StepReport const& report, double rate, StepState const& be
   std::string const& policy = p_.options.on_nonfinite;
   ++state_.refused_in_a_row;
   if (policy == "skip") watcher.refused(report, state_.refused_in_a_row);
-  if (state_.refused_in_a_row == 1) look_into(rate, before);
+  if (state_.refused_in_a_row == 1) broken_weight_ = look_into(rate, before);
   diagnose(watcher);
   if (policy == "rollback" && roll_back("not-finite", watcher)) return false;
   char const* const of_f16 = report.loss_scale > 0 ? ", or in bf16: values above 65,504 are infinite in f16" : "";
@@ -34,16 +34,35 @@ bool Loop::not_finite(StepReport const& report, double rate, StepState const& be
         "the loss or the gradient norm of step {} is not finite, and --on-nonfinite abort ends the run; go on from its "
         "newest checkpoint with --resume and another --on-nonfinite, a lower --lr or a smaller --clip{}",
         state_.step, of_f16);
-  check(state_.refused_in_a_row < kMostRefused, Fault::diverged,
-        "the loss or the gradient norm was not finite in {} steps in a row, up to step {}: the run has diverged; start "
-        "again from an earlier checkpoint or with a lower --lr, a longer --warmup or a smaller --clip{}",
-        state_.refused_in_a_row, state_.step, of_f16);
-  return true;
+  if (state_.refused_in_a_row < kMostRefused) return true;
+  std::string const in_a_row = fmt::format(
+      "the loss or the gradient norm was not finite in {} steps in a row, up to "
+      "step {}",
+      state_.refused_in_a_row, state_.step);
+  check(broken_weight_.empty(), Fault::diverged,
+        "{}: {} holds values that are not finite, and no later step mends a weight; go back to a checkpoint before "
+        "that with --resume --on-nonfinite rollback",
+        in_a_row, broken_weight_);
+  fail(Fault::diverged,
+       "{}: the run has diverged; go back to an earlier checkpoint with --resume --on-nonfinite rollback, or start "
+       "again "
+       "with a lower --lr, a longer --warmup or a smaller --clip{}",
+       in_a_row, of_f16);
+}
+
+// A checkpoint that was asked for is not there in a run that nobody stops, which must go back to the same ones: it is
+// gone back to where there is no other.
+std::optional<Retreat> Loop::where_to() const {
+  auto const all = checkpoint_steps(p_.directory.path());
+  auto due = all;
+  std::erase_if(due, [&](int64_t step) { return !was_due(p_.directory, step, p_.options.checkpoint_every); });
+  if (auto const retreat = retreat_from(state_.step, state_.rollbacks, due)) return retreat;
+  return retreat_from(state_.step, state_.rollbacks, all);
 }
 
 bool Loop::roll_back(char const* why, Watcher& watcher) {
   saver_.wait();
-  auto const retreat = retreat_from(state_.step, state_.rollbacks, checkpoint_steps(p_.directory.path()));
+  auto const retreat = where_to();
   if (!retreat) {
     say(Level::warning, fmt::format("step {}: there is no checkpoint to go back to yet; the step was not taken, and "
                                     "the run goes on with the next",
@@ -51,9 +70,10 @@ bool Loop::roll_back(char const* why, Watcher& watcher) {
     return false;
   }
   check(retreat->in_a_row <= kMostRollbacks, Fault::diverged,
-        "step {} failed after {} rollbacks that brought the run no further: it is not the data of a few steps; give a "
-        "lower --lr or a smaller --clip, or --on-spike warn and --on-nonfinite skip, and look at the data",
-        state_.step, kMostRollbacks);
+        "step {} failed at about the place where {} rollbacks had gone back from before, the last to step {}: passing "
+        "over data does not help. Where a checkpoint may hold the fault itself, begin with an older one (--from); else "
+        "give a lower --lr or a smaller --clip, or --on-spike warn and --on-nonfinite skip, and look at the data",
+        state_.step, kMostRollbacks, state_.rollbacks.back().to);
   for (int64_t i = passed_over_besides(retreat->in_a_row); i > 0; --i) batcher_.next(batch_);
   RunState earlier = load_newest(p_.directory, p_.backend, p_.trainer, retreat->to);
   Rollback const rollback{.step = state_.step,

@@ -280,7 +280,8 @@ TrainerOptions trainer_options(RunOptions const& o, model::Config const& config,
 }
 
 SaveOptions save_options(RunOptions const& o) {
-  return {.background = o.save == "background", .keep = o.keep, .keep_every = o.keep_every};
+  return {
+      .background = o.save == "background", .keep = o.keep, .keep_every = o.keep_every, .every = o.checkpoint_every};
 }
 
 data::BatcherOptions batcher_options(RunOptions const& o, int64_t length) {

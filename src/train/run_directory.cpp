@@ -142,14 +142,20 @@ void RunDirectory::restore_best(std::optional<Best> const& best) {
   folio::remove_all(path_ / "best.json");
 }
 
-void RunDirectory::rotate(int64_t keep, int64_t every, std::optional<Best> const& best) {
-  auto steps = checkpoint_steps(path_);
+void RunDirectory::rotate(int64_t keep, int64_t every, std::optional<Best> const& best,
+                          std::function<bool(int64_t)> const& was_due) {
+  auto const steps = checkpoint_steps(path_);
   auto const named = read_best(path_);
-  steps.resize(steps.size() - std::min(steps.size(), size_t(keep)));
-  for (int64_t step : steps) {
+  std::vector<int64_t> left;
+  int64_t newer = 0, newer_due = 0;
+  for (size_t i = steps.size(); i-- > 0;) {
+    int64_t const step = steps[i];
     bool const is_best = (named && named->step == step) || (best && best->step == step);
-    if (!is_best && (every == 0 || step % every != 0)) folio::remove_all(checkpoint(step));
+    bool const due = newer_due < keep && was_due(step);
+    if (newer >= keep && !due && !is_best && (every == 0 || step % every != 0)) left.push_back(step);
+    ++newer, newer_due += due;
   }
+  for (size_t i = left.size(); i-- > 0;) folio::remove_all(checkpoint(left[i]));
 }
 
 }  // namespace folio::train

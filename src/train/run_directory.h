@@ -44,9 +44,10 @@ class RunDirectory {
   void forget_after(int64_t step, std::optional<Best> const& best);
   /// best.json as a state has it that was loaded: what names a checkpoint that is not there goes.
   void restore_best(std::optional<Best> const&);
-  /// Removes all checkpoints but the newest `keep`, those of a multiple of `every` steps (0: none), the one that
-  /// best.json names, and that of `best`, which it may be about to name.
-  void rotate(int64_t keep, int64_t every, std::optional<Best> const& best);
+  /// Removes all checkpoints but the newest `keep`, the newest `keep` of those that `was_due`, those of a multiple of
+  /// `every` steps (0: none), the one that best.json names, and that of `best`, which it may be about to name.
+  void rotate(int64_t keep, int64_t every, std::optional<Best> const& best,
+              std::function<bool(int64_t step)> const& was_due);
 
   std::vector<std::string> const& notes() const { return notes_; }
 

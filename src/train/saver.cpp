@@ -57,7 +57,8 @@ void Saver::write() {
     if (!written_) write_checkpoint();
     if (best_due_ && is_directory(directory_.checkpoint(state_.best->step))) directory_.set_best(*state_.best);
     best_due_ = false;
-    directory_.rotate(options_.keep, options_.keep_every, state_.best);
+    directory_.rotate(options_.keep, options_.keep_every, state_.best,
+                      [&](int64_t step) { return was_due(directory_, step, options_.every); });
   } catch (std::exception const& e) {
     auto const* const known = dynamic_cast<Error const*>(&e);
     report_.fault = known ? known->fault : Fault::failed;

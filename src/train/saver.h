@@ -27,6 +27,7 @@ struct SaveOptions {
   bool background = true;
   int64_t keep = 2;        // newest checkpoints kept, beside the best
   int64_t keep_every = 0;  // those of a multiple of so many steps are kept too; 0: none
+  int64_t every = 1;       // steps between those that are due
 };
 
 class Saver {

@@ -1,6 +1,7 @@
 // Where a run goes back to, what its log says of it, and what is read back of a run that did.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/files.h"
@@ -23,34 +24,105 @@ TEST(Retreat, IsToTheNewestCheckpointBeforeTheStep) {
   EXPECT_EQ(retreat_from(40, {}, {10, 20, 30})->in_a_row, 1);
 }
 
-TEST(Retreat, WhereACheckpointLedToTheSameIsToOneBefore) {
+TEST(Retreat, SoonBehindACheckpointThatWasGoneBackToIsToOneBefore) {
   auto const again = retreat_from(33, {rollback(40, 30)}, {10, 20, 30});
   EXPECT_EQ(again->to, 20);
   EXPECT_EQ(again->in_a_row, 2);
-  auto const third = retreat_from(21, {rollback(40, 30), rollback(33, 20, 2)}, {10, 20});
+  // Made anew with other data, checkpoint 30 led to the same: before all that were tried.
+  auto const third = retreat_from(33, {rollback(40, 30), rollback(33, 20, 2)}, {10, 20, 30});
   EXPECT_EQ(third->to, 10);
   EXPECT_EQ(third->in_a_row, 3);
   // The oldest there is is tried again.
   EXPECT_EQ(retreat_from(12, {rollback(40, 10)}, {10})->to, 10);
 }
 
-TEST(Retreat, FarFromTheCheckpointItIsTheDataAgain) {
-  auto const again = retreat_from(60, {rollback(70, 30)}, {10, 20, 30, 50});
-  EXPECT_EQ(again->to, 50);
-  EXPECT_EQ(again->in_a_row, 2);
+TEST(Retreat, CloseToWhereItFailedCountsAndGoesBackToTheSame) {
+  for (int64_t const step : {60, 70, 80}) {
+    auto const again = retreat_from(step, {rollback(70, 30)}, {10, 20, 30});
+    EXPECT_EQ(again->to, 30);
+    EXPECT_EQ(again->in_a_row, 2) << step;
+  }
+  // … and a newer checkpoint that no step behind it was gone back to is gone back to.
+  auto const other = retreat_from(52, {rollback(70, 50), rollback(51, 30, 2)}, {10, 30, 40});
+  EXPECT_EQ(other->to, 40);
+  EXPECT_EQ(other->in_a_row, 3);
 }
 
-TEST(Retreat, BeginsAnewWhereTheRunHasGotPastWhereItFailed) {
-  std::vector<Rollback> const before = {rollback(70, 30), rollback(40, 20, 2)};
-  EXPECT_EQ(retreat_from(70 + 32, before, {50, 100})->in_a_row, 3) << "just behind it";
-  auto const later = retreat_from(70 + 33, before, {50, 100});
-  EXPECT_EQ(later->in_a_row, 1);
-  EXPECT_EQ(later->to, 100);
+TEST(Retreat, ElsewhereBehindTheSameCheckpointItIsOtherDataAndDoesNotCount) {
+  for (int64_t const step : {41, 59, 81, 500}) {
+    auto const other = retreat_from(step, {rollback(70, 30)}, {10, 20, 30});
+    EXPECT_EQ(other->to, 30);
+    EXPECT_EQ(other->in_a_row, 1) << step;
+  }
+  EXPECT_EQ(retreat_from(500, {rollback(70, 30), rollback(72, 30, 2), rollback(300, 30, 2)}, {30})->in_a_row, 2);
+  EXPECT_EQ(retreat_from(76, {rollback(70, 30), rollback(300, 30)}, {30})->in_a_row, 2) << "any of the row";
+}
+
+TEST(Retreat, BehindANewerCheckpointThanAllItBeginsAnew) {
+  std::vector<Rollback> const before = {rollback(70, 50), rollback(52, 30, 2)};
+  EXPECT_EQ(retreat_from(71, before, {30, 50})->in_a_row, 3);
+  for (int64_t const step : {61, 71}) {
+    auto const later = retreat_from(step, before, {30, 50, 60});
+    EXPECT_EQ(later->in_a_row, 1);
+    EXPECT_EQ(later->to, 60);
+  }
+}
+
+/// As a run does: checkpoints every `every` steps, the newest four kept; `fails` says whether a step does.
+/// The rollbacks until `steps` are done, or until the limit ends it.
+std::vector<Rollback> lived_through(int64_t steps, int64_t every, std::function<bool(int64_t)> const& fails) {
+  std::vector<Rollback> all;
+  std::vector<int64_t> checkpoints;
+  for (int64_t step = 1; step <= steps; ++step) {
+    if (fails(step) && !checkpoints.empty()) {
+      Retreat const to = *retreat_from(step, all, checkpoints);
+      all.push_back(rollback(step, to.to, to.in_a_row));
+      if (to.in_a_row > kMostRollbacks) return all;
+      std::erase_if(checkpoints, [&](int64_t c) { return c > to.to; });
+      step = to.to;
+    } else if (step % every == 0) {
+      checkpoints.push_back(step);
+      if (checkpoints.size() > 4) checkpoints.erase(checkpoints.begin());
+    }
+  }
+  return all;
+}
+
+TEST(Retreat, ManyBadBatchesOfANightEndNoRun) {
+  for (int64_t const every : {50, 250, 1000})
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      uint64_t x = seed;
+      auto const one_of_a_thousand = [&](int64_t) {
+        return (x = x * 6364136223846793005u + 1442695040888963407u) >> 33 < (uint64_t{1} << 31) / 1000;
+      };
+      auto const all = lived_through(200'000, every, one_of_a_thousand);
+      EXPECT_GT(all.size(), 150u) << every;
+      EXPECT_LE(all.back().in_a_row, kMostRollbacks) << every << " ended at step " << all.back().step;
+    }
+}
+
+TEST(Retreat, WhatFailsWhateverTheDataEnds) {
+  struct {
+    char const* what;
+    std::function<bool(int64_t)> fails;
+    size_t at_most;
+  } const kinds[] = {
+      {"each step behind one", [](int64_t n) { return n > 5'000; }, 9},
+      {"one step", [](int64_t n) { return n == 5'900; }, 9},
+      {"some steps about one", [i = 0](int64_t n) mutable { return n == 5'900 + 7 * (i % 5) && ++i > 0; }, 20},
+      {"steps all over the place", [i = 0](int64_t n) mutable { return n == 5'020 + 97 * (i % 10) && ++i > 0; }, 40},
+  };
+  for (auto const& kind : kinds) {
+    auto const all = lived_through(100'000, 1000, kind.fails);
+    EXPECT_GT(all.back().in_a_row, kMostRollbacks) << kind.what;
+    EXPECT_LE(all.size(), kind.at_most) << kind.what;
+  }
 }
 
 TEST(Retreat, PassesOverMoreEachTime) {
   EXPECT_EQ(passed_over_besides(1), 0);
   EXPECT_EQ(passed_over_besides(2), 1);
+  EXPECT_EQ(passed_over_besides(5), 15);
   EXPECT_EQ(passed_over_besides(kMostRollbacks), 15);
 }
 

@@ -182,8 +182,9 @@ TEST_F(CheckpointFaults, RotationKeepsTheNewestAndTheBest) {
   RunDirectory run = RunDirectory::create(folder / "run", [](Path const&) { return "steps = 1\n"; });
   for (int64_t n : {10, 20, 30, 40, 50}) make_folders(run.checkpoint(n));
   run.set_best({20, 1.5});
-  run.rotate(2, 0, {});
-  EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<int64_t>{20, 40, 50}));
+  for (int64_t n : {35, 45}) make_folders(run.checkpoint(n));
+  run.rotate(2, 0, {}, [](int64_t step) { return step % 10 == 0; });
+  EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<int64_t>{20, 40, 45, 50})) << "45 was asked for, 40 was due";
   EXPECT_EQ(preferred_checkpoint(run.path()), run.checkpoint(20));
   std::filesystem::remove_all(run.checkpoint(20));
   EXPECT_FALSE(read_best(run.path()).has_value());

@@ -85,6 +85,10 @@ TEST_F(PlantedRun, GoesBackOverGarbageTheSameHoweverOftenItEnds) {
   for (int64_t const after : {70, 130, 200}) (void)go("stopped", "garbage", {.stop_after = after});
   (void)go("stopped", "garbage");
   expect_same("run", "stopped");
+  // Stopped just before a bad step, the run has a checkpoint there that the others have not.
+  (void)go("asked", "garbage", {.stop_after = run.rollbacks[0].step - 1});
+  (void)go("asked", "garbage");
+  expect_same("run", "asked");
   for (size_t i = 0; i < run.rollbacks.size(); ++i)  // killed behind each rollback, before another checkpoint
     EXPECT_THROW(go("killed", "garbage", {.leave_at_rollback = true}), DrillRun::Left) << i;
   (void)go("killed", "garbage");
@@ -113,7 +117,14 @@ TEST_F(PlantedRun, KilledWithinARollbackGoesBackAllTheSame) {
 
 TEST_F(PlantedRun, APoisonedWeightIsCuredByGoingBackAlone) {
   DrillRun const clean = go("clean-run");
-  EXPECT_EQ(thrown_by([&] { go("skipped", "clean", {.poison_after = 110}); }).fault, int(Fault::diverged));
+  drill.options.checkpoint_every = 1;
+  Thrown const ended = thrown_by([&] { go("skipped", "clean", {.poison_after = 110}); });
+  drill.options.checkpoint_every = 40;
+  EXPECT_EQ(ended.fault, int(Fault::diverged));
+  EXPECT_NE(ended.sentence.find("in 5 steps in a row, up to step 115: h.0.attn.c_attn.weight holds"), std::string::npos)
+      << ended.sentence;
+  EXPECT_EQ(train::checkpoint_steps(folder / "skipped"), (std::vector<int64_t>{109, 110}))
+      << "what was refused takes the place of what may be sound";
   drill.options.on_nonfinite = "abort";
   Thrown const aborted = thrown_by([&] { go("aborted", "clean", {.poison_after = 110}); });
   EXPECT_EQ(aborted.fault, int(Fault::diverged));
@@ -155,7 +166,7 @@ TEST_F(PlantedRun, EndsWhereGoingBackBringsItNoFurther) {
   drill.options.spike_score = 0.5;  // ordinary noise
   Thrown const ended = thrown_by([&] { go("run"); });
   EXPECT_EQ(ended.fault, int(Fault::diverged));
-  EXPECT_NE(ended.sentence.find("failed after 5 rollbacks"), std::string::npos) << ended.sentence;
+  EXPECT_NE(ended.sentence.find("where 8 rollbacks had gone back from before"), std::string::npos) << ended.sentence;
 }
 
 }  // namespace
