@@ -1,5 +1,6 @@
 #include "backend/cpu/matmul.h"
 
+#include <malloc.h>
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 
@@ -92,9 +93,13 @@ struct Matmul::Primitives {
     auto const memory = [&](Dnnl::desc const& d) { return Dnnl(d, engine, nullptr); };
     Dnnl::desc const pad = chosen.scratchpad_desc();
     scratchpad.resize(std::max(scratchpad.size(), pad.get_size() + 64));
-    return products
-        .emplace(k, Product{dnnl::matmul(chosen), memory(a), memory(b), memory(bias), memory(c), memory(pad)})
-        .first->second;
+    Product& made =
+        products.emplace(k, Product{dnnl::matmul(chosen), memory(a), memory(b), memory(bias), memory(c), memory(pad)})
+            .first->second;
+    // Its gemm packs into memory that it takes of the heap in each call. Beside what a primitive leaves there for good,
+    // the place of the call before is too narrow for the next one, with its alignment: a hole of some MiB each time.
+    ::malloc_trim(0);
+    return made;
   }
 
   void run(Kind const& k, void* c, void const* a, void const* b, float const* bias) try {
