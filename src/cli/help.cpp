@@ -68,6 +68,11 @@ std::string wrapped(std::string_view text, size_t indent, size_t width) {
   return out;
 }
 
+std::string labelled(std::string_view name, std::string_view text) {
+  constexpr size_t kIndent = 13;
+  return wrapped(text, kIndent).replace(0, kIndent, fmt::format("{:<{}}", name, kIndent));
+}
+
 std::string help_text(Spec const& spec) {
   std::string out = wrapped(fmt::format("folio {}: {}", spec.name, spec.summary), 0);
   out += "\nusage:\n" + wrapped(usage_of(spec), 2);

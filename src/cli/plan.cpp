@@ -7,6 +7,8 @@
 
 #include "cli/kind.h"
 #include "cli/run_memory.h"
+#include "cli/train_sampler.h"
+#include "cli/train_screen.h"
 #include "cli/verbs.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -42,7 +44,7 @@ struct Command {
             "Takes the flags of folio train, or a run, and says what going on with it takes; trains and writes "
             "nothing. "
             "Memory by role is what the run's own layouts ask for. The time of a step is measured with real steps of "
-            "one block for some seconds, in less memory than the run's; --no-measure leaves it out. Without "
+            "fewer blocks for some seconds, in less memory than the run's; --no-measure leaves it out. Without "
             "--data the vocabulary is --vocab, or GPT-2's. Exits with 71 where the run does not fit.",
         .example =
             "folio plan --size 124M --batch 4 --context 256\n"
@@ -56,11 +58,16 @@ struct Command {
                       "the run directory; of a run that is there, what going on takes",
                       {.form = "RUN"},
                       "Data"},
-                     {"measure", &measure, "measure steps of one block to tell the time of the run's", {}, "Output"},
+                     {"measure", &measure, "measure steps of fewer blocks to tell the time of the run's", {}, "Output"},
                      {"json", &train.json, "print one JSON object", {}, "Output"}},
                     train.fit_fields()}),
         .configurable = true};
   }
+};
+
+struct Writing {       // of a byte of a checkpoint; 0: the run's folder takes no file
+  double seconds = 0;  // by the clock
+  double busy = 0;     // of the processor
 };
 
 struct Plan {
@@ -73,41 +80,57 @@ struct Plan {
   std::string fitted, not_measured;
   std::optional<train::StepTimes> times;
   size_t measured_in = 0;  // bytes
-  double write_rate = 0;   // bytes a second of a checkpoint
-  size_t checkpoint = 0;   // bytes
+  Writing writing;
+  size_t checkpoint = 0;  // bytes
   train::RunTime time;
 };
 
-// Writes a moment, reads it back for its hash as a checkpoint is, and removes it. 0: that folder takes no file.
-double write_rate(Path folder) try {
+// Writes a moment and reads it back for its hash, as a checkpoint is, and removes it.
+Writing writing_in(Path folder) try {
   constexpr size_t kBytes = size_t{32} << 20;
   std::error_code ignored;
   while (!folder.empty() && !std::filesystem::is_directory(folder, ignored)) folder = folder.parent_path();  // not yet
   if (folder.empty()) folder = ".";
   FolderWriter scratch(folder / fmt::format("folio-plan-{}", ::getpid()));
   auto const begin = std::chrono::steady_clock::now();
+  std::clock_t const of_processor = std::clock();
   write_file(scratch.path() / "part", std::string(kBytes, 'x'));
   (void)hash_of_file(scratch.path() / "part");
-  return double(kBytes) / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  double const busy = double(std::clock() - of_processor) / CLOCKS_PER_SEC;
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / double(kBytes),
+          busy / double(kBytes)};
 } catch (Error const&) {
-  return 0;
+  return {};
+}
+
+// A save in the background holds training up while weights and moments are copied; the rest goes on beside it, and
+// takes what it needs of the processor from a run that computes there.
+train::SaveTimes save_times(Plan const& p, std::string const& save) {
+  auto const bytes = double(p.checkpoint);
+  if (save == "foreground") return {.held_up = bytes * p.writing.seconds};
+  double const busy = p.memory.device.total > 0 ? 0 : p.writing.busy;
+  return {.held_up = bytes * (1 / p.times->copy_rate + busy), .behind = bytes * p.writing.seconds};
 }
 
 void measure(Plan& p, TrainCommand const& c, Backend& backend) {
   train::TrainerOptions options = train::trainer_options(c.run, p.config, p.config.context);
   options.dtype = c.backend.compute_type();
   train::TrainerOptions const small = train::measured_options(backend, options);
-  auto roles = train::Trainer::plan(backend, small);
-  roles.push_back(model::Evaluator::plan(backend, small.config, small.batch, small.length, small.dtype));
+  train::RunOptions beside = c.run;
+  beside.save = "foreground";  // nothing is saved
+  std::vector<MemoryRole> roles = train::run_roles(backend, beside, small);
+  if (c.run.sample_every > 0) roles.push_back(TrainSampler::plan(backend, small.config, small.dtype));
   p.measured_in = bytes_of(roles);
   if (Available const there = available_memory(backend); p.measured_in > there.bytes) {
-    p.not_measured = fmt::format("steps of one block take {}, more than can be had", amount_text(roles));
+    p.not_measured = fmt::format("its steps would take {}, more than can be had", amount_text(roles));
     return;
   }
-  p.times = train::measure_step(backend, options, kSeconds);
-  p.write_rate = write_rate(c.out.empty() ? std::filesystem::temp_directory_path() : Path(c.out).parent_path());
-  double const hold_up = p.write_rate > 0 ? double(p.checkpoint) / p.write_rate : 0;
-  p.time = train::run_time(c.run, p.from_step, *p.times, p.evaluation_batches, hold_up);
+  auto const sampler = [&](model::Weights const& weights, int64_t tokens) {
+    return [writer = std::make_shared<TrainSampler>(backend, weights, tokens)] { (void)writer->write(); };
+  };
+  p.times = train::measure_step(backend, c.run, options, sampler, kSeconds);
+  p.writing = writing_in(c.out.empty() ? std::filesystem::temp_directory_path() : Path(c.out).parent_path());
+  p.time = train::run_time(c.run, p.from_step, *p.times, p.evaluation_batches, save_times(p, c.run.save));
 }
 
 void look_at_data(Plan& p, TrainCommand const& c, data::Dataset const& data) {
@@ -127,20 +150,16 @@ std::string clock_text(double seconds_from_now, char const* form) {
   return text;
 }
 
-std::string lines(char const* name, std::string const& text) {
-  constexpr size_t kIndent = 13;
-  return wrapped(text, kIndent).replace(0, kIndent, fmt::format("{:<13}", name));
-}
-
 std::string bytes_text(size_t bytes) { return format_bytes(double(bytes)); }
 
 std::string chart_of(Plan const& p) {
   report::BarChart chart{.caption = "", .bars = {}};
-  for (MemoryRole const& role : p.memory.roles)
-    chart.bars.push_back({role.name, double(role.bytes), bytes_text(role.bytes)});
-  MemoryRole const& process = p.memory.process;
-  if (p.memory.device.total == 0)
-    chart.bars.push_back({process.name, double(process.bytes), bytes_text(process.bytes)});
+  bool const device = p.memory.device.total > 0;
+  auto const bar = [&](MemoryRole const& role, char const* where) {
+    chart.bars.push_back({role.name + where, double(role.bytes), bytes_text(role.bytes)});
+  };
+  for (MemoryRole const& role : p.memory.roles) bar(role, device && train::on_host(role) ? ", in the process" : "");
+  if (!device) bar(p.memory.process, "");
   Terminal const t = terminal();
   return terminal_chart(chart, t.utf8, size_t(t.width));
 }
@@ -150,46 +169,71 @@ std::string memory_text(Plan const& p) {
   std::string const there = p.there.bytes == UINT64_MAX ? std::string("no limit is known")
                                                         : fmt::format("{} {}", bytes_text(p.there.bytes), p.there.by);
   std::string out =
-      lines("memory", fmt::format("{}{}; {}{}", bytes_text(device ? p.memory.of_roles() : p.memory.total()),
-                                  device ? " on the GPU" : "", there, p.fits ? "" : ": it does not fit"));
+      labelled("memory", fmt::format("{}{}; {}{}", bytes_text(device ? p.memory.of_roles() : p.memory.total()),
+                                     device ? " on the GPU" : "", there, p.fits ? "" : ": it does not fit"));
   out += chart_of(p);
-  if (device) out += lines("", "in the process " + bytes_text(p.memory.process.bytes));
+  if (device) out += labelled("", "in the process " + bytes_text(p.memory.total()));
   return out;
 }
 
-std::string time_text(Plan const& p, TrainCommand const& c) {
-  if (!p.times) return p.not_measured.empty() ? "" : lines("time", "not measured: " + p.not_measured);
-  double const tokens = double(c.run.batch * c.run.accumulate * p.config.context);
+struct Part {  // of a run's time
+  int64_t count;
+  char const *one, *many;
+  double seconds;
+};
+
+std::string counted(int64_t count, char const* one, char const* many) {
+  return fmt::format("{} {}", grouped(count), count == 1 ? one : many);
+}
+
+std::string step_text(Plan const& p, train::RunOptions const& o) {
   train::StepTimes const& t = *p.times;
-  std::string out =
-      lines("step", fmt::format("{} s, {} tok/s; from {} steps of one of {} blocks and {} sequences, {:.1f} s in {}",
-                                t.step < 10 ? fmt::format("{:.3g}", t.step) : fmt::format("{:.1f}", t.step),
-                                format_count(tokens / t.step), t.steps, p.config.layers, t.sequences, t.seconds,
-                                bytes_text(p.measured_in)));
+  double const tokens = double(o.batch * o.accumulate * p.config.context);
+  bool const whole = t.blocks == p.config.layers && t.sequences == o.batch;
+  return fmt::format(
+      "{} s, {} tok/s; from {} of {}, {:.1f} s in {}",
+      t.step < 10 ? fmt::format("{:.3g}", t.step) : fmt::format("{:.1f}", t.step), format_count(tokens / t.step),
+      counted(t.steps, "step", "steps"),
+      whole ? "the whole model"
+            : fmt::format("{} of {} blocks and {} of {} sequences", t.blocks, p.config.layers, t.sequences, o.batch),
+      t.seconds, bytes_text(p.measured_in));
+}
+
+std::string time_text(Plan const& p, TrainCommand const& c) {
+  if (!p.times) return p.not_measured.empty() ? "" : labelled("time", "not measured: " + p.not_measured);
+  std::string const step = labelled("step", step_text(p, c.run));
   train::RunTime const& r = p.time;
-  std::string parts = fmt::format("{} steps {}", grouped(r.steps), format_duration(r.in_steps));
-  if (p.evaluation_batches > 0)
-    parts += fmt::format(", {} evaluations {}", grouped(r.evaluations), format_duration(r.in_evaluations));
-  if (p.write_rate > 0) parts += fmt::format(", {} saves at most {}", grouped(r.saves), format_duration(r.in_saves));
-  return out + lines("end", fmt::format("{}, {} from now: {}", clock_text(r.total(), "%a %d %b %H:%M"),
-                                        format_duration(r.total()), parts));
+  if (r.steps == 0) return step + labelled("end", fmt::format("the run is at step {}, its last", p.from_step));
+  bool const evaluates = p.evaluation_batches > 0, saves = p.writing.seconds > 0;
+  std::string parts;
+  for (Part const& part : {Part{r.steps, "step", "steps", r.in_steps},
+                           {r.statistics, "with statistics", "with statistics", r.in_statistics},
+                           {evaluates ? r.evaluations : 0, "evaluation", "evaluations", r.in_evaluations},
+                           {r.samples, "sample", "samples", r.in_samples},
+                           {saves ? r.saves : 0, "save at most", "saves at most", r.in_saves}})
+    if (part.count > 0)
+      parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", counted(part.count, part.one, part.many),
+                           format_duration(part.seconds));
+  if (!evaluates) parts += ", without evaluations: how long they are the data tell";
+  return step + labelled("end", fmt::format("{}, {} from now: {}", clock_text(r.total(), "%a %d %b %H:%M"),
+                                            format_duration(r.total()), parts));
 }
 
 std::string text_of(Plan const& p, TrainCommand const& c) {
   train::RunOptions const& o = c.run;
-  std::string out = lines("model", fmt::format("{}: {} parameters", model::describe(p.config),
-                                               grouped(model::count_parameters(p.config).total())));
-  out += lines("computes in", c.backend.description());
+  std::string out = labelled("model", fmt::format("{}: {} parameters", model::describe(p.config),
+                                                  grouped(model::count_parameters(p.config).total())));
+  out += labelled("computes in", c.backend.description());
   int64_t const tokens = o.batch * o.accumulate * p.config.context;
-  out += lines("batch", fmt::format("{} sequences × {} micro-batches × {} tokens = {} tokens a step", o.batch,
-                                    o.accumulate, p.config.context, grouped(tokens)));
+  out += labelled("batch", batch_text(o, p.config.context));
   if (p.tokens_in_epoch > 0)
-    out += lines("data", fmt::format("{} tokens an epoch; {} steps are {:.2f} epochs", grouped(p.tokens_in_epoch),
+    out +=
+        labelled("data", fmt::format("{} tokens an epoch; {} steps are {:.2f} epochs", grouped(p.tokens_in_epoch),
                                      grouped(o.steps), double(o.steps) * double(tokens) / double(p.tokens_in_epoch)));
-  if (!p.fitted.empty()) out += lines("fit", p.fitted);
+  if (!p.fitted.empty()) out += labelled("fit", p.fitted);
   out += memory_text(p);
-  out += lines("largest", p.largest > 0 ? fmt::format("--batch {} fits, all else as it is", grouped(p.largest))
-                                        : std::string("no batch fits, not of one sequence"));
+  out += labelled("largest", p.largest > 0 ? fmt::format("--batch {} fits, all else as it is", grouped(p.largest))
+                                           : std::string("no batch fits, not of one sequence"));
   return out + time_text(p, c);
 }
 
@@ -218,14 +262,18 @@ Json json_of(Plan const& p, TrainCommand const& c) {
   double const tokens = double(c.run.batch * c.run.accumulate * p.config.context);
   json["step"] = {{"seconds", p.times->step}, {"tokens_per_second", tokens / p.times->step}};
   json["measured"] = {{"steps", p.times->steps},
+                      {"blocks", p.times->blocks},
                       {"sequences", p.times->sequences},
                       {"seconds", p.times->seconds},
                       {"bytes", p.measured_in}};
   json["run"] = {{"steps", p.time.steps},
                  {"evaluations", p.time.evaluations},
+                 {"samples", p.time.samples},
                  {"saves", p.time.saves},
                  {"seconds", p.time.total()},
+                 {"seconds_in_statistics", p.time.in_statistics},
                  {"seconds_in_evaluations", p.time.in_evaluations},
+                 {"seconds_in_samples", p.time.in_samples},
                  {"seconds_in_saves", p.time.in_saves},
                  {"end", clock_text(p.time.total(), "%FT%T%z")}};
   return json;
@@ -273,6 +321,7 @@ Plan plan_run(Command& command, Origins const& given) {
   for (MemoryRole const& role : p.memory.roles)
     if (role.name == "weights" || role.name == "optimizer state") p.checkpoint += role.bytes;
   if (data) look_at_data(p, c, *data);
+  else p.evaluation_batches = 2 * train::evaluation_batches(c.run);  // of two splits that are long enough
   if (command.measure) measure(p, c, *backend);
   return p;
 }

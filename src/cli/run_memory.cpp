@@ -5,6 +5,7 @@
 #include "cli/train_sampler.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/machine.h"
 #include "core/progress.h"
 #include "text/tokenizer.h"
 
@@ -17,6 +18,10 @@ using train::Rung;
 
 // A limit kills who passes it by a page, and what the process takes besides its arenas is an estimate.
 size_t with_reserve(size_t asks) { return asks + asks / 100 + (size_t{4} << 20); }
+
+bool host_fits(MemoryPlan const& plan) {
+  return plan.device.total == 0 || with_reserve(plan.asks_of_host()) <= look_at_machine().available_memory;
+}
 
 model::Config with_context(model::Config c, int64_t context) {
   c.context = context;
@@ -42,6 +47,12 @@ std::string text_of(Available const& there, MemoryPlan const& plan) {
   return fmt::format("{} can be had ({} {})", format_bytes(double(bytes)), format_bytes(double(there.bytes)), there.by);
 }
 
+std::string text_of_host() {
+  Machine const machine = look_at_machine();
+  return fmt::format("beside the GPU {} can be had ({})", format_bytes(double(machine.available_memory)),
+                     machine.available_by);
+}
+
 }  // namespace
 
 MemoryPlan plan_of(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
@@ -53,22 +64,35 @@ MemoryPlan plan_of(train::RunOptions const& run, model::Config const& config, DT
   return train::memory_plan(backend, roles, options, before);
 }
 
-bool fits(MemoryPlan const& plan, Available const& there) { return with_reserve(plan.asks()) <= there.bytes; }
+bool fits(MemoryPlan const& plan, Available const& there) {
+  return with_reserve(plan.asks()) <= there.bytes && host_fits(plan);
+}
 
 void expect_fit(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
-                MemoryPlan const& plan) {
+                MemoryPlan const& plan, bool is_there) {
   Available const there = available_memory(backend);
   if (fits(plan, there)) return;
-  std::string mends = "a smaller --size or --vocab would; folio plan shows what each role takes";
-  for (auto const& [kind, flag] :
-       {std::pair{Ladder::same_context, "--fit"}, {Ladder::shorter_context, "--fit context"}}) {
-    auto const rungs = train::ladder(run, config.context, kind);
-    Rung const* const r = first_that_fits(rungs, config, dtype, backend, plan.held);
-    if (!r) continue;
-    mends = fmt::format("give {}, which takes {}", flag, flags_of(*r, run, config.context));
-    break;
+  auto const fitted = [&](train::RunOptions const& with, char const* flags) -> std::string {
+    for (auto const& [kind, flag] :
+         {std::pair{Ladder::same_context, "--fit"}, {Ladder::shorter_context, "--fit context"}}) {
+      auto const rungs = train::ladder(with, config.context, is_there ? Ladder::recompute_only : kind);
+      Rung const* const r = first_that_fits(rungs, config, dtype, backend, plan.held);
+      if (r) return fmt::format("give {}{}, which takes {}", flags, flag, flags_of(*r, with, config.context));
+    }
+    return "";
+  };
+  std::string mends = fitted(run, "");
+  if (run.save == "background") {
+    train::RunOptions foreground = run;
+    foreground.save = "foreground";
+    if (fits(plan_of(foreground, config, dtype, backend, plan.held), there))
+      mends += fmt::format("{}--save foreground, which has no snapshot", mends.empty() ? "give " : ", or ");
+    else if (mends.empty()) mends = fitted(foreground, "--save foreground ");
   }
-  fail(Fault::memory, "the run would hold {}, and {}: {}", text_of(plan), text_of(there, plan), mends);
+  if (mends.empty())
+    mends = is_there ? "free memory, or go on on a larger machine" : "a smaller --size or --vocab would";
+  fail(Fault::memory, "the run would hold {}, and {}: {}; folio plan shows what each role takes", text_of(plan),
+       host_fits(plan) ? text_of(there, plan) : text_of_host(), mends);
 }
 
 std::string fit(TrainCommand& c, model::Config const& config, Backend& backend, Ladder kind, size_t before) {

@@ -116,7 +116,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
                     data::Batcher(data.split("train"), batcher_options(c.run, config.context)).tokens_in_epoch(),
                     memory));
   warn_of_decay(c.run);
-  expect_fit(c.run, config, options.dtype, *backend, memory);
+  expect_fit(c.run, config, options.dtype, *backend, memory, opened.resumes);
   train::Trainer trainer(*backend, options);
   auto const made = what_bits_depend_on(c.backend);
   std::optional<TrainSampler> sampler;

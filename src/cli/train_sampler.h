@@ -15,6 +15,9 @@ class TrainSampler {
   /// weights and nothing else of the run. `tokenizer` outlives it.
   TrainSampler(Backend&, model::Weights const& of_trainer, text::Tokenizer const& tokenizer, train::RunOptions const&);
 
+  /// One that only shows how long its texts take: from the first token on, whatever they are.
+  TrainSampler(Backend&, model::Weights const&, int64_t tokens);
+
   train::Written write();  // with the weights of now
   /// What such a sampler takes of the backend, without taking it.
   static MemoryRole plan(Backend&, model::Config const&, DType);

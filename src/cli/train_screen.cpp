@@ -17,13 +17,6 @@ namespace {
 
 using report::grouped;
 
-// "name         text", wrapped to 80 columns behind the name.
-std::string line(char const* name, std::string const& text) {
-  constexpr size_t kIndent = 13;
-  std::string out = wrapped(text, kIndent);
-  return out.replace(0, kIndent, fmt::format("{:<13}", name));
-}
-
 std::string part(char const* name, int64_t n) { return n > 0 ? fmt::format(", {} {}", name, grouped(n)) : ""; }
 
 std::string clock_time(double seconds_from_now) {
@@ -47,23 +40,30 @@ std::string number_text(char const* name, double value, int digits) {
   return std::isfinite(value) ? fmt::format("{} {:.{}f}", name, value, digits) : fmt::format("{} not finite", name);
 }
 
+std::string batch_text(train::RunOptions const& o, int64_t context) {
+  return fmt::format("{}{} sequence{} × {} tokens = {} tokens a step",
+                     o.accumulate > 1 ? fmt::format("{} micro-batches × ", o.accumulate) : "", o.batch,
+                     o.batch == 1 ? "" : "s", context, grouped(o.batch * o.accumulate * context));
+}
+
 std::string opening_lines(model::Config const& c, train::RunOptions const& o, std::string const& computing,
                           int64_t tokens_in_epoch, train::MemoryPlan const& memory) {
   model::ParameterCounts const n = model::count_parameters(c);
   int64_t const a_step = o.batch * o.accumulate * c.context;
-  std::string out = line("model", model::describe(c));
-  out += line("parameters", fmt::format("{}: tokens {}, positions {}, attention {}, MLP {}, norms {}{}",
-                                        grouped(n.total()), grouped(n.token_embedding), grouped(n.position_embedding),
-                                        grouped(n.attention), grouped(n.mlp), grouped(n.norms), part("head", n.head)));
+  std::string out = labelled("model", model::describe(c));
+  out +=
+      labelled("parameters", fmt::format("{}: tokens {}, positions {}, attention {}, MLP {}, norms {}{}",
+                                         grouped(n.total()), grouped(n.token_embedding), grouped(n.position_embedding),
+                                         grouped(n.attention), grouped(n.mlp), grouped(n.norms), part("head", n.head)));
   if (n.saved_by_tying > 0)
-    out += line("", fmt::format("the head is the token embedding: {} parameters saved", grouped(n.saved_by_tying)));
-  out += line("computes in", computing);
-  out += line("optimizer", train::describe_optimizer(o));
-  out += line("batch", fmt::format("{} sequences × {} micro-batches × {} tokens = {} tokens a step", o.batch,
-                                   o.accumulate, c.context, grouped(a_step)));
+    out += labelled("", fmt::format("the head is the token embedding: {} parameters saved", grouped(n.saved_by_tying)));
+  out += labelled("computes in", computing);
+  out += labelled("optimizer", train::describe_optimizer(o));
+  out += labelled("batch", batch_text(o, c.context));
   double const all = double(o.steps) * double(a_step);
-  out += line("data", fmt::format("{} tokens an epoch; {} steps are {:.2f} epochs, {} tokens", grouped(tokens_in_epoch),
-                                  grouped(o.steps), all / double(tokens_in_epoch), format_count(all)));
+  out += labelled("data",
+                  fmt::format("{} tokens an epoch; {} steps are {:.2f} epochs, {} tokens", grouped(tokens_in_epoch),
+                              grouped(o.steps), all / double(tokens_in_epoch), format_count(all)));
   std::string roles, besides;
   for (MemoryRole const& role : memory.roles)
     if (memory.device.total > 0 && train::on_host(role))
@@ -71,13 +71,13 @@ std::string opening_lines(model::Config const& c, train::RunOptions const& o, st
     else roles += fmt::format("{} {} {}", roles.empty() ? ":" : ",", role.name, format_bytes(double(role.bytes)));
   std::string const process = fmt::format("{} {}", memory.process.name, format_bytes(double(memory.process.bytes)));
   if (memory.device.total == 0) {
-    out += line("memory", fmt::format("{}{}, {}", format_bytes(double(memory.total())), roles, process));
+    out += labelled("memory", fmt::format("{}{}, {}", format_bytes(double(memory.total())), roles, process));
   } else {
-    out += line("memory",
-                fmt::format("on the GPU {}{}; {} of its {} stay free", format_bytes(double(memory.of_roles())), roles,
-                            format_bytes(std::max(0.0, double(memory.device.free) - double(memory.of_roles()))),
-                            format_bytes(double(memory.device.total))));
-    out += line("", "in the process " + besides + process);
+    out += labelled(
+        "memory", fmt::format("on the GPU {}{}; {} of its {} stay free", format_bytes(double(memory.of_roles())), roles,
+                              format_bytes(std::max(0.0, double(memory.device.free) - double(memory.of_roles()))),
+                              format_bytes(double(memory.device.total))));
+    out += labelled("", "in the process " + besides + process);
   }
   out.pop_back();  // say() ends the line
   return out;

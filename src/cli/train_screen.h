@@ -13,6 +13,9 @@ namespace folio::cli {
 std::string opening_lines(model::Config const&, train::RunOptions const&, std::string const& computing,
                           int64_t tokens_in_epoch, train::MemoryPlan const& memory);
 
+/// "2 micro-batches × 6 sequences × 256 tokens = 3,072 tokens a step"
+std::string batch_text(train::RunOptions const&, int64_t context);
+
 /// "norm 0.13", or "norm not finite".
 std::string number_text(char const* name, double value, int digits);
 

@@ -86,4 +86,7 @@ std::string shell_quoted(std::string_view text);
 /// `text` in lines of at most `width` columns, each begun with `indent` blanks; line ends in it are kept.
 std::string wrapped(std::string_view text, size_t indent, size_t width = 80);
 
+/// "name         text", the text wrapped behind the name.
+std::string labelled(std::string_view name, std::string_view text);
+
 }  // namespace folio::cli

@@ -45,6 +45,8 @@ size_t MemoryPlan::total() const {
   return sum;
 }
 
+size_t MemoryPlan::asks_of_host() const { return device.total ? total() - held : 0; }
+
 size_t MemoryPlan::asks() const { return device.total ? of_roles() : total() - held; }
 
 size_t memory_before() {

@@ -15,6 +15,7 @@ struct MemoryPlan {
   size_t held = 0;                // of `process`: what it holds already
   size_t of_roles() const;        // that lie where the tensors do
   size_t asks() const;            // what is still to be taken where the roles lie
+  size_t asks_of_host() const;    // and of the machine's own memory, where they lie on a device
   size_t total() const;           // the most that the process will have resident at once
 };
 

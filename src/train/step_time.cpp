@@ -5,14 +5,19 @@
 #include <cmath>
 #include <numeric>
 
+#include "backend/room.h"
 #include "core/random.h"
 #include "model/evaluate.h"
 #include "model/sizes.h"
+#include "train/fit.h"
+#include "train/statistics.h"
 
 namespace folio::train {
 namespace {
 
 constexpr int64_t kRows = 1024, kRowsOfDevice = 16384;  // tokens that keep a machine busy
+constexpr size_t kMemory = size_t{256} << 20;           // that several blocks may take
+constexpr int64_t kTokens = 32;                         // of a sample
 constexpr size_t kEnough = 7;                           // passes, where they are no shorter than
 constexpr double kShortest = 0.15;                      // seconds
 
@@ -71,6 +76,7 @@ Parts measured(Backend& backend, Tensor probe, double budget, int64_t* count, st
   } while (now() - start < (whole.size() < kEnough ? budget : least));
   if (count) *count = int64_t(whole.size());
   Parts p{median(blocks), median(outside), median(update)};
+  if (p.sum() <= 0) return {.outside = median(whole)};
   double const scale = median(whole) / p.sum();
   return {p.blocks * scale, p.outside * scale, p.update * scale};
 }
@@ -117,59 +123,89 @@ double copy_rate(Backend& backend, Tensor from) {
 
 }  // namespace
 
-RunTime run_time(RunOptions const& o, int64_t from, StepTimes const& t, int64_t batches, double save) {
-  auto const multiples = [&](int64_t of) { return o.steps / of - from / of; };  // after `from`, up to the last step
+RunTime run_time(RunOptions const& o, int64_t from, StepTimes const& t, int64_t batches, SaveTimes const& save) {
+  auto const multiples = [&](int64_t of) {  // after `from`, up to the last step; 0: never
+    return of > 0 ? o.steps / of - from / of : 0;
+  };
   auto const ends_on = [&](int64_t of) { return o.steps % of == 0; };
   int64_t const both = std::lcm(std::min(o.eval_every, o.steps + 1), std::min(o.checkpoint_every, o.steps + 1));
   bool const one_more = o.steps > from && !ends_on(o.eval_every);  // evaluation, after the last step
-  RunTime r{.steps = o.steps - from};
+  RunTime r{.steps = o.steps - from, .statistics = multiples(o.stats_every), .samples = multiples(o.sample_every)};
   r.evaluations = multiples(o.eval_every) + one_more + (from == 0);
   r.saves = multiples(o.eval_every) + multiples(o.checkpoint_every) - multiples(both) +
             (one_more && !ends_on(o.checkpoint_every));
-  r.in_steps = double(r.steps) * t.step;
+  r.in_steps = double(r.steps + multiples(o.verify_step)) * t.step;
+  r.in_statistics = double(r.statistics) * t.statistics;
   r.in_evaluations = double(r.evaluations * batches) * t.evaluation_batch;
-  r.in_saves = double(r.saves) * save;
+  r.in_samples = double(r.samples) * t.sample;
+  if (r.saves == 0) return r;
+  // What a save takes longer than the steps to the next one holds up the next; nothing hides the last one.
+  double const between = r.total() / double(r.saves);
+  r.in_saves =
+      double(r.saves) * save.held_up + double(r.saves - 1) * std::max(0.0, save.behind - between) + save.behind;
   return r;
 }
 
 TrainerOptions measured_options(Backend& backend, TrainerOptions const& o) {
   TrainerOptions small = o;
   int64_t const rows = backend.device_memory().total > 0 ? kRowsOfDevice : kRows;
-  small.config.layers = 1;
   small.batch = std::clamp<int64_t>(rows / o.length, 1, o.batch);
   small.accumulate = 1;
   small.chunk = std::min(o.chunk, small.batch * o.length);
-  small.initialise = false;
+  small.initialise = small.verify = false;
   small.groups.clear();  // a block that is not there has no tensors
+  auto const is_little = [&, tried = small](int64_t layers) mutable {
+    tried.config.layers = layers;
+    return bytes_of(Trainer::plan(backend, tried)) <= kMemory;
+  };
+  small.config.layers = std::max<int64_t>(1, largest(o.config.layers, is_little));
   return small;
 }
 
-StepTimes measure_step(Backend& backend, TrainerOptions const& o, double budget) {
+StepTimes measure_step(Backend& backend, RunOptions const& run, TrainerOptions const& o, SampleWriter const& writer,
+                       double budget) {
   double const begin = now();
   TrainerOptions const small = measured_options(backend, o);
   Trainer trainer(backend, small);
   fill(backend, trainer.weights());
+  std::optional<StatisticsTaker> statistics;
+  if (run.stats_every > 0) statistics.emplace(backend, trainer);
   data::HostBatch const batch = any_batch(small);
-  StepTimes t{.sequences = small.batch};
+  StepTimes t{.blocks = small.config.layers, .sequences = small.batch};
   Tensor const probe = trainer.acts().losses;
-  Parts const step = measured(backend, probe, 0.75 * budget, &t.steps, [&] {
+  auto const count = [](model::Config const& c) { return double(model::count_parameters(c).total()); };
+  double const blocks = double(o.config.layers) / double(small.config.layers);
+  double const sequences = double(o.batch) / double(small.batch), passes = double(o.accumulate) * sequences;
+  auto const of_run = [&](Parts const& p) {
+    return passes * (blocks * p.blocks + p.outside) + p.update * count(o.config) / count(small.config);
+  };
+  auto const step = [&] {
     trainer.step(batch, 1e-6);
     (void)trainer.state();
-  });
-  auto const count = [](model::Config const& c) { return double(model::count_parameters(c).total()); };
-  double const layers = double(o.config.layers), sequences = double(o.batch) / double(small.batch);
-  t.step = double(o.accumulate) * sequences * (layers * step.blocks + step.outside) +
-           step.update * count(o.config) / count(small.config);
-
+  };
+  t.step = of_run(measured(backend, probe, 0.75 * budget, &t.steps, step));
+  if (statistics) {
+    Parts const with = measured(backend, probe, 0.1 * budget, nullptr, [&] {
+      statistics->ask();
+      step();
+      (void)statistics->take(1, 1);
+    });
+    t.statistics = std::max(0.0, of_run(with) - t.step);
+  }
   model::Evaluator evaluate(backend, small.config, small.batch, small.length, small.dtype);
-  Parts const evaluation = measured(backend, probe, 0.25 * budget, nullptr, [&] {
+  Parts const evaluation = measured(backend, probe, 0.15 * budget, nullptr, [&] {
     bool given = false;
     evaluate(trainer.weights(), [&](model::EvalBatch& b) {
       b = {batch.tokens, batch.targets, {}};
       return !std::exchange(given, true);
     });
   });
-  t.evaluation_batch = sequences * (layers * evaluation.blocks + evaluation.outside);
+  t.evaluation_batch = sequences * (blocks * evaluation.blocks + evaluation.outside);
+  if (run.sample_every > 0) {
+    int64_t const tokens = std::min(kTokens, run.sample_tokens);
+    Parts const sample = measured(backend, probe, 0, nullptr, writer(trainer.weights(), tokens));
+    t.sample = (blocks * sample.blocks + sample.outside) * double(run.sample_tokens) / double(tokens);
+  }
   t.copy_rate = copy_rate(backend, trainer.weights().wte.master);
   t.seconds = now() - begin;
   return t;

@@ -108,13 +108,48 @@ TEST_F(PlanCli, TellsMemoryByRoleStepTimeAndEndAndTakesNothing) {
   Ended const ended = run(words("plan", {"--data", at("text.txt"), "--batch", "4", "--out", at("run")}));
   ASSERT_EQ(ended.code, 0) << ended.err;
   for (char const* word :
-       {"weights ", "gradients ", "optimizer state ", "activations ", "activation gradients ", "scratch ",
+       {"weights ", "gradients ", "optimizer state ", "activations ", "activation gradients ", "scratch ", "snapshot ",
         "evaluation ", "program and libraries ", "--batch ", "tok/s", "evaluations", "saves", "from now"})
     EXPECT_NE(ended.out.find(word), ended.out.npos) << word << " in " << ended.out;
   EXPECT_FALSE(std::filesystem::exists(folder / "run"));
   std::set<std::string> left;
   for (auto const& entry : std::filesystem::directory_iterator(folder.path())) left.insert(entry.path().filename());
   EXPECT_EQ(left, (std::set<std::string>{"text.txt"}));
+}
+
+TEST_F(PlanCli, KnowsWhatSavesInTheBackgroundHoldAndThatTheySaveTime) {
+  auto const of = [&](char const* save) {
+    return json_of(run(words("plan", {"--data", at("text.txt"), "--embd", "256", "--save", save, "--checkpoint-every",
+                                      "500", "--sample-every", "500", "--json"})));
+  };
+  Json const behind = of("background"), before = of("foreground");
+  EXPECT_FALSE(before["memory"]["roles"].contains("snapshot"));
+  double const snapshot = behind["memory"]["roles"]["snapshot"].get<double>();
+  EXPECT_GE(snapshot, 12 * behind["parameters"].get<double>());
+  EXPECT_NEAR(behind["memory"]["planned"].get<double>() - before["memory"]["planned"].get<double>(), snapshot,
+              0.1 * snapshot + 2 * double(kMiB));
+  for (Json const& plan : {behind, before}) {
+    Json const& r = plan["run"];
+    EXPECT_EQ(r["samples"], 10);
+    for (char const* part : {"seconds_in_saves", "seconds_in_samples", "seconds_in_evaluations"})
+      EXPECT_GT(r[part].get<double>(), 0) << part;
+    EXPECT_GE(r["seconds_in_statistics"].get<double>(), 0) << "at this size less than steps differ by";
+    EXPECT_GT(r["seconds"].get<double>(), 5000 * plan["step"]["seconds"].get<double>() +
+                                              r["seconds_in_saves"].get<double>() +
+                                              r["seconds_in_samples"].get<double>());
+  }
+}
+
+TEST_F(PlanCli, SaysWhereTheSnapshotAloneIsTooMuch) {
+  Words const flags = {"--data", at("text.txt"), "--embd", "512", "--batch", "1", "--context", "64"};
+  Words foreground = flags;
+  foreground.insert(foreground.end(), {"--save", "foreground"});
+  double const least = plan(foreground)["memory"]["planned"].get<double>();
+  Words train_flags = flags;
+  train_flags.insert(train_flags.end(), {"--tokenizer", "char", "--out", at("run"), "--steps", "1"});
+  Ended const refused = run(words("train", train_flags), {.data_limit = size_t(least) + 30 * kMiB});
+  EXPECT_EQ(refused.code, 71) << refused.err;
+  EXPECT_NE(refused.err.find("give --save foreground, which has no snapshot"), refused.err.npos) << refused.err;
 }
 
 TEST_F(PlanCli, SaysWhatTrainThenSaysAndWhatGoingOnTakes) {

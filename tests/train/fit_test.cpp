@@ -7,6 +7,7 @@
 #include <set>
 
 #include "backend/room.h"
+#include "model/sizes.h"
 #include "train/step_time.h"
 
 namespace folio::train {
@@ -101,14 +102,60 @@ TEST(RunTime, CountsEvaluationsAndSavesAsTheLoopMakesThem) {
           bool const evaluates = s == steps || s % 250 == 0;
           evaluations += evaluates, saves += evaluates || s % checkpoint == 0;
         }
-        RunTime const r = run_time(o, from, times, 40, 3);
+        RunTime const r = run_time(o, from, times, 40, {.held_up = 3});
         EXPECT_EQ(r.evaluations, evaluations) << from << " to " << steps;
         EXPECT_EQ(r.saves, saves) << from << " to " << steps << ", every " << checkpoint;
         EXPECT_EQ(r.total(), 2.0 * double(steps - from) + 0.5 * 40 * double(evaluations) + 3.0 * double(saves));
       }
 }
 
-TEST(StepTime, IsMeasuredOnOneBlockWithoutWhatItLacks) {
+TEST(RunTime, CountsStatisticsSamplesAndVerifiedSteps) {
+  StepTimes const times{.step = 2, .statistics = 0.25, .sample = 5};
+  RunOptions o;
+  o.steps = 1000, o.stats_every = 300, o.sample_every = 400, o.verify_step = 90;
+  for (int64_t const from : {0, 100, 400, 999}) {
+    int64_t statistics = 0, samples = 0, verified = 0;
+    for (int64_t s = from + 1; s <= o.steps; ++s)
+      statistics += s % 300 == 0, samples += s % 400 == 0, verified += s % 90 == 0;
+    RunTime const r = run_time(o, from, times, 0, {});
+    EXPECT_EQ(r.statistics, statistics);
+    EXPECT_EQ(r.samples, samples);
+    EXPECT_EQ(r.total(), 2.0 * double(o.steps - from + verified) + 0.25 * double(statistics) + 5.0 * double(samples));
+  }
+  o.stats_every = 0;
+  EXPECT_EQ(run_time(o, 0, times, 0, {}).statistics, 0) << "never";
+}
+
+TEST(RunTime, ASaveInTheBackgroundHoldsUpWhatItCopiesAndTheLastAllOfIt) {
+  StepTimes const times{.step = 2};
+  RunOptions o;
+  o.steps = 1000, o.eval_every = 250, o.checkpoint_every = 250;  // four saves, 500 s from each to the next
+  EXPECT_EQ(run_time(o, 0, times, 0, {.held_up = 3, .behind = 60}).in_saves, 4 * 3 + 60);
+  EXPECT_EQ(run_time(o, 0, times, 0, {.held_up = 3, .behind = 600}).in_saves, 4 * 3 + 3 * 100 + 600)
+      << "each of the others waits for the one before";
+  EXPECT_EQ(run_time(o, 0, times, 0, {.held_up = 60}).in_saves, 4 * 60) << "in the foreground";
+}
+
+TEST(StepTime, IsMeasuredOnAsManyBlocksAsLittleMemoryHolds) {
+  auto const backend = make_cpu_backend();
+  RunOptions run;
+  auto const blocks = [&](char const* size, int64_t vocab, int64_t batch) {
+    model::Config const config = model::ModelOptions{.size = size}.config(vocab);
+    run.batch = batch, run.verify_step = 10;
+    TrainerOptions const o = trainer_options(run, config, config.context), small = measured_options(*backend, o);
+    EXPECT_LE(small.batch * small.length, 1024);
+    EXPECT_FALSE(small.verify);
+    size_t const bytes = bytes_of(Trainer::plan(*backend, small));
+    EXPECT_LT(bytes, bytes_of(Trainer::plan(*backend, o)));
+    EXPECT_TRUE(small.config.layers == 1 || bytes <= size_t{256} << 20) << bytes;
+    return small.config.layers;
+  };
+  EXPECT_EQ(blocks("124M", 50257, 4), 1) << "the embedding alone is larger";
+  EXPECT_GT(blocks("baby", 65, 12), 1);
+  EXPECT_LT(blocks("baby", 65, 12), 6);
+}
+
+TEST(StepTime, IsMeasuredWithoutWhatFewerBlocksLack) {
   auto const backend = make_reference_backend();
   TrainerOptions o{.config = {.layers = 3,
                               .heads = 2,
@@ -128,9 +175,24 @@ TEST(StepTime, IsMeasuredOnOneBlockWithoutWhatItLacks) {
                    .decide = {},
                    .classifier = {}};
   TrainerOptions const small = measured_options(*backend, o);
-  EXPECT_EQ(small.config.layers, 1);
-  EXPECT_LT(bytes_of(Trainer::plan(*backend, small)), bytes_of(Trainer::plan(*backend, o)));
-  StepTimes const t = measure_step(*backend, o, 0.01);
+  EXPECT_EQ(small.config.layers, 3) << "a small model, all of it";
+  EXPECT_TRUE(small.groups.empty());
+  RunOptions run;
+  int64_t asked = 0, written = 0;
+  auto const writer = [&](model::Weights const& weights, int64_t tokens) {
+    EXPECT_EQ(weights.blocks.size(), 3u);
+    asked = tokens;
+    return [&] { ++written; };
+  };
+  StepTimes const t = measure_step(*backend, run, o, writer, 0.01);
+  EXPECT_EQ(written, 0) << "a run without samples";
+  run.sample_every = 5, run.sample_tokens = 20;
+  EXPECT_GE(measure_step(*backend, run, o, writer, 0.01).sample, 0);
+  EXPECT_GT(written, 0);
+  EXPECT_EQ(asked, 20);
+  EXPECT_EQ(t.blocks, 3);
+  EXPECT_GE(t.statistics, 0);
+  EXPECT_GT(t.copy_rate, 0);
   EXPECT_GE(t.steps, 1);
   EXPECT_GT(t.step, 0);
   EXPECT_GT(t.evaluation_batch, 0);

@@ -72,5 +72,42 @@ TEST(RunRoles, NameEvaluationAndStatisticsBesideTheTrainersOwn) {
   EXPECT_GT(without.back().bytes, 0u);
 }
 
+// Wide masters, and of them as many moments again as the optimizer has; taken before the evaluations' memory.
+TEST(RunRoles, HaveTheSnapshotOfSavesInTheBackground) {
+  auto const backend = make_reference_backend();
+  train::RunOptions run;
+  for (auto const rule : {Optimizer::Rule::adamw, Optimizer::Rule::sgd}) {
+    train::TrainerOptions o = test::odd_options(DType::f32);
+    o.optimizer.rule = rule;
+    run.save = "background";
+    auto const with = train::run_roles(*backend, run, o);
+    run.save = "foreground";
+    auto const without = train::run_roles(*backend, run, o);
+    ASSERT_EQ(with.size(), without.size() + 1);
+    MemoryRole const& snapshot = with[train::Trainer::plan(*backend, o).size()];
+    EXPECT_EQ(snapshot.name, "snapshot");
+    size_t saved = 0;
+    for (MemoryRole const& r : without) {
+      EXPECT_NE(r.name, "snapshot");
+      if (r.name == "weights" || r.name == "first moments" || r.name == "second moments") saved += r.bytes;
+    }
+    EXPECT_EQ(snapshot.bytes, saved);
+  }
+}
+
+TEST(MemoryPlan, CountsTheSnapshotInTheProcessWhereTheRestLiesOnADevice) {
+  std::vector<MemoryRole> const roles = {{"weights", 100}, {"activations", 1000}, {"snapshot", 300}};
+  train::MemoryPlan plan{.roles = roles, .process = {"program and libraries", 7000}, .device = {}, .held = 5000};
+  EXPECT_EQ(plan.of_roles(), 1400u);
+  EXPECT_EQ(plan.total(), 8400u);
+  EXPECT_EQ(plan.asks(), 3400u);
+  EXPECT_EQ(plan.asks_of_host(), 0u) << "counted in what it asks for";
+  plan.device.total = 50000;
+  EXPECT_EQ(plan.of_roles(), 1100u);
+  EXPECT_EQ(plan.asks(), 1100u);
+  EXPECT_EQ(plan.total(), 7300u);
+  EXPECT_EQ(plan.asks_of_host(), 2300u);
+}
+
 }  // namespace
 }  // namespace folio
