@@ -77,7 +77,7 @@ struct Plan {
   Available there;
   bool fits = false;
   int64_t largest = 0;
-  std::string fitted, not_measured;
+  std::string fitted, mends, not_measured;
   std::optional<train::StepTimes> times;
   size_t measured_in = 0;  // bytes
   Writing writing;
@@ -191,9 +191,9 @@ std::string step_text(Plan const& p, train::RunOptions const& o) {
   double const tokens = double(o.batch * o.accumulate * p.config.context);
   bool const whole = t.blocks == p.config.layers && t.sequences == o.batch;
   return fmt::format(
-      "{} s, {} tok/s; from {} of {}, {:.1f} s in {}",
-      t.step < 10 ? fmt::format("{:.3g}", t.step) : fmt::format("{:.1f}", t.step), format_count(tokens / t.step),
-      counted(t.steps, "step", "steps"),
+      "{}, {} tok/s; from {} of {}, {:.1f} s in {}",
+      t.step < 1 ? fmt::format("{:.3g} ms", 1e3 * t.step) : fmt::format("{:.3g} s", t.step),
+      format_count(tokens / t.step), counted(t.steps, "step", "steps"),
       whole ? "the whole model"
             : fmt::format("{} of {} blocks and {} of {} sequences", t.blocks, p.config.layers, t.sequences, o.batch),
       t.seconds, bytes_text(p.measured_in));
@@ -232,8 +232,9 @@ std::string text_of(Plan const& p, TrainCommand const& c) {
                                      grouped(o.steps), double(o.steps) * double(tokens) / double(p.tokens_in_epoch)));
   if (!p.fitted.empty()) out += labelled("fit", p.fitted);
   out += memory_text(p);
-  out += labelled("largest", p.largest > 0 ? fmt::format("--batch {} fits, all else as it is", grouped(p.largest))
-                                           : std::string("no batch fits, not of one sequence"));
+  if (!p.mends.empty()) out += labelled("mend", p.mends);
+  out += labelled("largest", p.largest > 0 ? fmt::format("--batch {} fits, all else as it is", p.largest)
+                                           : std::string("no batch fits, not even of one sequence"));
   return out + time_text(p, c);
 }
 
@@ -255,6 +256,7 @@ Json json_of(Plan const& p, TrainCommand const& c) {
                  {"available_by", p.there.by},
                  {"on_device", device}}},
                {"fits", p.fits},
+               {"mends", p.mends.empty() ? Json() : Json(p.mends)},
                {"largest_batch", p.largest},
                {"fitted", p.fitted.empty() ? Json() : Json(p.fitted)},
                {"step", nullptr}};
@@ -293,6 +295,9 @@ Plan plan_run(Command& command, Origins const& given) {
   if (is_there) {
     settle_resumed(c, given);
     p.from_step = last_step(c.out);
+    check(p.from_step <= c.run.steps, Fault::value,
+          "--steps {} lies behind the checkpoint of step {}: give more steps, or start a new run with another --out",
+          c.run.steps, p.from_step);
     data.emplace(data_of(c, c.out));
   } else {
     settle(c, given);
@@ -317,6 +322,7 @@ Plan plan_run(Command& command, Origins const& given) {
   p.memory = plan_of(c.run, p.config, dtype, *backend, before);
   p.there = available_memory(*backend);
   p.fits = fits(p.memory, p.there);
+  if (!p.fits) p.mends = mends_of(c.run, p.config, dtype, *backend, before, is_there);
   p.largest = largest_batch(c.run, p.config, dtype, *backend, before);
   for (MemoryRole const& role : p.memory.roles)
     if (role.name == "weights" || role.name == "optimizer state") p.checkpoint += role.bytes;

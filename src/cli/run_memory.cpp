@@ -68,15 +68,13 @@ bool fits(MemoryPlan const& plan, Available const& there) {
   return with_reserve(plan.asks()) <= there.bytes && host_fits(plan);
 }
 
-void expect_fit(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
-                MemoryPlan const& plan, bool is_there) {
-  Available const there = available_memory(backend);
-  if (fits(plan, there)) return;
+std::string mends_of(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
+                     size_t before, bool is_there) {
   auto const fitted = [&](train::RunOptions const& with, char const* flags) -> std::string {
     for (auto const& [kind, flag] :
          {std::pair{Ladder::same_context, "--fit"}, {Ladder::shorter_context, "--fit context"}}) {
       auto const rungs = train::ladder(with, config.context, is_there ? Ladder::recompute_only : kind);
-      Rung const* const r = first_that_fits(rungs, config, dtype, backend, plan.held);
+      Rung const* const r = first_that_fits(rungs, config, dtype, backend, before);
       if (r) return fmt::format("give {}{}, which takes {}", flags, flag, flags_of(*r, with, config.context));
     }
     return "";
@@ -85,14 +83,21 @@ void expect_fit(train::RunOptions const& run, model::Config const& config, DType
   if (run.save == "background") {
     train::RunOptions foreground = run;
     foreground.save = "foreground";
-    if (fits(plan_of(foreground, config, dtype, backend, plan.held), there))
+    if (fits(plan_of(foreground, config, dtype, backend, before), available_memory(backend)))
       mends += fmt::format("{}--save foreground, which has no snapshot", mends.empty() ? "give " : ", or ");
     else if (mends.empty()) mends = fitted(foreground, "--save foreground ");
   }
-  if (mends.empty())
-    mends = is_there ? "free memory, or go on on a larger machine" : "a smaller --size or --vocab would";
+  if (!mends.empty()) return mends;
+  return is_there ? "free memory, or go on on a larger machine" : "give a smaller --size or --vocab";
+}
+
+void expect_fit(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
+                MemoryPlan const& plan, bool is_there) {
+  Available const there = available_memory(backend);
+  if (fits(plan, there)) return;
   fail(Fault::memory, "the run would hold {}, and {}: {}; folio plan shows what each role takes", text_of(plan),
-       host_fits(plan) ? text_of(there, plan) : text_of_host(), mends);
+       host_fits(plan) ? text_of(there, plan) : text_of_host(),
+       mends_of(run, config, dtype, backend, plan.held, is_there));
 }
 
 std::string fit(TrainCommand& c, model::Config const& config, Backend& backend, Ladder kind, size_t before) {

@@ -13,8 +13,10 @@ train::MemoryPlan plan_of(train::RunOptions const&, model::Config const&, DType,
 
 bool fits(train::MemoryPlan const&, Available const&);
 
-/// Fault::memory where the run cannot be had: what asks for how much, and which flags mend it of a new run, or of one
-/// that is there.
+/// Which flags mend a run that does not fit: a new one, or one that is there.
+std::string mends_of(train::RunOptions const&, model::Config const&, DType, Backend&, size_t before, bool is_there);
+
+/// Fault::memory where the run cannot be had: what asks for how much, and which flags mend it.
 void expect_fit(train::RunOptions const&, model::Config const&, DType, Backend&, train::MemoryPlan const&,
                 bool is_there);
 

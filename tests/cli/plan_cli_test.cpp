@@ -168,6 +168,11 @@ TEST_F(PlanCli, SaysWhatTrainThenSaysAndWhatGoingOnTakes) {
   EXPECT_EQ(going_on["memory"]["roles"], planned["memory"]["roles"]);
   EXPECT_GT(going_on["step"]["seconds"].get<double>(), 0);
   EXPECT_EQ(run({"plan", at("text.txt")}).code, 66);
+  Ended const behind = run({"plan", at("run"), "--steps", "1"});
+  EXPECT_EQ(behind.code, 78);
+  EXPECT_NE(behind.err.find("--steps 1 lies behind the checkpoint of step 2"), behind.err.npos) << behind.err;
+  Ended const done = run({"plan", at("run")});
+  EXPECT_NE(done.out.find("the run is at step 2, its last"), done.out.npos) << done.out << done.err;
 }
 
 TEST_F(PlanCli, LargestBatchFitsUnderALimitOfTheProcessAndOneMoreDoesNot) {
@@ -215,6 +220,7 @@ TEST_F(PlanCli, FitShortensTheContextOnlyWhereAsked) {
   Json const no = plan(ask, limited);
   EXPECT_FALSE(no["fits"].get<bool>());
   EXPECT_EQ(no["context"], 4096);
+  EXPECT_EQ(no["mends"].get<std::string>().find("give --fit context, which takes "), 0u) << no["mends"];
   ask.push_back("context");
   Json const yes = plan(ask, limited);
   EXPECT_TRUE(yes["fits"].get<bool>());
