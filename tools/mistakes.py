@@ -15,6 +15,7 @@ RULES = "OptimizersOfPyTorch.HaveItsWeightsAndMomentsOver1000Steps"
 OP_SCALE = "*TheLossScaleHalvesOnOverflowAndDoublesAfterCleanSteps/cpu_f32_1_thread"
 OP_RULES = "*TenStepsOfEachRule/cpu_f32_1_thread"
 REPLAY = "BrokenStep.ReadBackAFiniteStepMovesTheWeightsAsItDid"
+OP_MUON = "*FiveStepsOfMuon/cpu_f32_1_thread"
 REFERENCE = "src/backend/reference/"
 CPU = "src/backend/cpu/"
 HOST = "src/backend/host.h"
@@ -160,6 +161,10 @@ MISTAKES = [
      [("o.nesterov ? g + T(o.momentum) * M[i] : M[i]", "M[i]")], "optimizer_golden_test", RULES),
     (REFERENCE + "optimizer.cpp", "SGD does not decay",
      [("G[i] + T(o.decay) * W[i];", "G[i];")], "optimizer_golden_test", RULES),
+    (REFERENCE + "muon.cpp", "Nesterov's direction is the moment's",
+     [("o.nesterov ? rest * g + mu * m : m", "m")], "optimizer_golden_test", RULES),
+    (REFERENCE + "muon.cpp", "a weight of several matrices is made orthogonal by the first one's moment",
+     [("i * w.shape[1] + part * O + j", "i * w.shape[1] + 0 * part * O + j")], "optimizer_golden_test", RULES),
     (REFERENCE + "optimizer.cpp", "the second moment is of the unclipped gradient",
      [("T(1 - o.beta2) * g * g;", "T(1 - o.beta2) * G[i] * G[i];")], "adamw_test", PYTORCH),
     # the model
@@ -246,11 +251,15 @@ MISTAKES = [
     ("src/train/groups.cpp", "embeddings decay in the group that leaves them out",
      [("!spec.uses.lookup", "true")], "adamw_test", "Decay.AppliesToTheTensorsOfTheChosenGroup"),
     ("src/train/groups.cpp", "biases and layer norms decay",
-     [("if (!decays(decay, spec)) all.back().optimizer.decay = 0;", "")], "adamw_test", PYTORCH),
+     [("if (!decays(decay, spec)) own.decay = 0;", "")], "adamw_test", PYTORCH),
     ("src/train/groups.cpp", "a group's rate is its decay",
      [("group.rate.value_or(", "group.decay.value_or(")], "groups_test", "Groups.MoveTheirTensorsByTheirOwnRateAndDecay"),
     ("src/train/trainer.cpp", "every tensor is moved as the first",
-     [("rules_[i].optimizer", "rules_[0].optimizer")], "groups_test", "Groups.MoveTheirTensorsByTheirOwnRateAndDecay"),
+     [("state_, rules_[i].optimizer", "state_, rules_[0].optimizer")], "groups_test",
+     "Groups.MoveTheirTensorsByTheirOwnRateAndDecay"),
+    ("src/train/groups.cpp", "q, k and v are one matrix to Muon",
+     [("own.parts = spec.parts;", "own.parts = 1;")], "groups_test",
+     "Groups.OfMuonMoveTheMatricesOfTheBlocksAndAdamWTheRest"),
     ("src/train/trainer.cpp", "the norm is never added up",
      [("  backend_.add_norm(state_, gradients);\n", "")], "adamw_test", PYTORCH),
     ("src/train/trainer.cpp", "dropout has seed 0 in every run",
@@ -323,6 +332,11 @@ MISTAKES = [
     (CPU + "optimizer.cpp", "Adam's decay is apart from the gradient, as AdamW's",
      [("float(o.rule == Rule::adamw ? 0 : o.decay)", "float(o.rule == Rule::sgd ? o.decay : 0)"),
       ("float(o.rule == Rule::adamw ? o.decay : 0)", "float(o.decay)")], "op_optimizer_test", OP_RULES),
+    (CPU + "muon.cpp", "the moment is not divided by its norm",
+     [("float scale = float(1 / std::max(norm, N::least_norm));", "float scale = float(0 * norm + 1);")],
+     "op_optimizer_test", OP_MUON),
+    (CPU + "muon.cpp", "a tall matrix is multiplied as a wide one",
+     [("if (I <= O) matmul_.gemm(x,", "if (side > 0) matmul_.gemm(x,")], "op_optimizer_test", OP_MUON),
     (CPU + "optimizer.cpp", "a weight's own rate is ignored",
      [("s.input.rate * o.rate", "s.input.rate")], "op_optimizer_test", OP_RULES),
     (CPU + "optimizer.cpp", "a refused step still updates", [("if (!s.accept) return;", "")],

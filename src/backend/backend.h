@@ -52,6 +52,7 @@ struct Limits {              // the largest call a run will make: sizes scratch
   int64_t heads = 0;         // H
   int64_t vocab = 0;         // V
   int64_t chunk = 0;         // tokens whose logits exist at once in classifier and token_loss
+  bool muon = false;         // optimize moves matrices by it, of (C, 4C) or (4C, C) at most
 };
 
 enum class Site : uint32_t { embedding, attention, attention_residual, mlp_residual };
@@ -94,14 +95,15 @@ struct DecideOptions {
 };
 
 struct Optimizer {
-  enum class Rule : uint8_t { adamw, adam, sgd } rule = Rule::adamw;
-  bool nesterov = false;  // sgd: look ahead along the moment
+  enum class Rule : uint8_t { adamw, adam, sgd, muon } rule = Rule::adamw;
+  bool nesterov = false;  // sgd, muon: look ahead along the moment
   double rate = 1;        // this weight's share of the step's rate
   double decay = 0.1;
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;  // adamw, adam
-  double momentum = 0;                               // µ of sgd
-  /// 2: Moments' m and v; 1: m alone, sgd's buffer; 0: neither.
-  int moments() const { return rule != Rule::sgd ? 2 : momentum > 0 ? 1 : 0; }
+  double momentum = 0;                               // µ of sgd and muon
+  int64_t parts = 1;                                 // muon: matrices that lie side by side in the weight's columns
+  /// 2: Moments' m and v; 1: m alone, of sgd and muon; 0: neither.
+  int moments() const { return rule == Rule::adamw || rule == Rule::adam ? 2 : momentum > 0 ? 1 : 0; }
 };
 
 struct Moments {  // the weight's shape, as its master; empty where the optimizer has none
@@ -191,6 +193,12 @@ class FOLIO_API Backend : public Memory {
   //   adam (Kingma, Ba 2015, alg. 1): decay is a penalty's gradient (L2): g += decay · w, then adamw without decay
   //   sgd (Sutskever et al. 2013, as PyTorch scales it): g += decay · w;  m = µm + g, from 0
   //     w −= r · m;  nesterov: w −= r · (g + µm);  µ = 0: w −= r · g, and there is no m
+  //   muon (Jordan et al. 2024), each of the `parts` matrices (I, O) of w by itself: the moment made orthogonal,
+  //   nearly, at the scale of Liu et al. 2025, §2.2, so that an element moves as far as by adamw; m as in torch.optim
+  //     m = µm + (1−µ)g, from 0;  u = m;  nesterov: u = (1−µ)g + µm;  µ = 0: u = g, and there is no m
+  //     X = u / max(‖u‖, 10⁻⁷), ‖·‖ of Frobenius;  five times, A = XXᵀ:  X = 3.4445 X + (2.0315 A² − 4.7750 A) X
+  //     w −= r · (0.2 √max(I, O) · X + decay · w);  where I > O, X is (O, I), transposed, the same with fewer products
+  //     The factors of these products may be rounded to D; their sums and X are wide.
   // then prepares w. accept = 0: writes nothing.
   void optimize(Weight const&, Moments const&, Tensor state, Optimizer const&);
 

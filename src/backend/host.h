@@ -58,6 +58,15 @@ FOLIO_HOST_DEVICE inline BiasCorrection bias_correction(StepState const& s, Opti
   return {1 / (1 - std::pow(o.beta1, t)), 1 / (1 - std::pow(o.beta2, t))};
 }
 
+/// Of Muon's quintic (Jordan et al. 2024): five rounds bring singular values of 0.002 to 1 between 0.68 and 1.21.
+struct NewtonSchulz {
+  static constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
+  static constexpr int rounds = 5;
+  static constexpr double least_norm = 1e-7;  // of what is divided by its norm
+};
+/// Makes the elements of an orthogonal matrix (I, O) as large as those of a usual step of AdamW, 0.2 (Liu et al. 2025).
+inline double muon_scale(int64_t I, int64_t O) { return 0.2 * std::sqrt(double(I > O ? I : O)); }
+
 inline void check_ids(char const* op, char const* what, Tensor const& ids, int64_t below) {
   for (int64_t n = 0; n < ids.size(); ++n) {
     int32_t const id = ids.as<int32_t>()[n];

@@ -51,7 +51,7 @@ struct Kit {  // the tensors of one block and the head, laid out once
   Tensor hidden, residual;      // (B, T, C), wide
   Tensor logits;                // (1, V), wide
   Tensor lse, stats, losses;
-  Tensor tokens, positions, token_weights, sequences, state, m, v, scratch, summary, largest, sum;
+  Tensor tokens, positions, token_weights, sequences, state, m, v, m_fc, scratch, summary, largest, sum;
 };
 
 Kit::Kit(Backend& b, DType d, model::Config const& c, int64_t batch)
@@ -114,7 +114,7 @@ void Kit::lay_out() {
   tokens = take("tokens", {B, T}, DType::i32), positions = take("positions", {B, T}, DType::i32);
   token_weights = take("token_weights", {B, T}), sequences = take("sequences", {B}, DType::i64);
   state = take("state", {sizeof(StepState)}, DType::u8);
-  m = take("m", wte.shape), v = take("v", wte.shape);
+  m = take("m", wte.shape), v = take("v", wte.shape), m_fc = take("m of c_fc", c_fc.weight.shape);
   summary = take("summary", {4}, DType::f64), largest = take("largest", {4 * C}), sum = take("sum", {1}, DType::i64);
   int64_t const chunk = std::min(B * T, std::max<int64_t>(32, (int64_t{16} << 20) / V));
   Limits const limits{.dtype = dtype,
@@ -124,7 +124,8 @@ void Kit::lay_out() {
                       .channels = C,
                       .heads = H,
                       .vocab = V,
-                      .chunk = chunk};
+                      .chunk = chunk,
+                      .muon = true};
   scratch = take("scratch", {int64_t(backend.scratch_bytes(limits))}, DType::u8);
 }
 
@@ -247,6 +248,10 @@ void measure_rest(Table& table, Kit& k) {
   table.bytes("add_norm", double(k.wte.grad.bytes()), [&] { k.backend.add_norm(k.state, k.wte.grad); });
   table.bytes("optimize, AdamW", 7 * double(k.wte.master.bytes()), [&] {
     k.backend.optimize(k.wte, {k.m, k.v}, k.state, {});
+  });
+  double const C = double(k.C);  // a round: two products of (C, 4C) with a square, one of two squares
+  table.products("optimize, Muon, c_fc", 5 * 18 * C * C * C, [&] {
+    k.backend.optimize(k.c_fc.weight, {k.m_fc, {}}, k.state, {.rule = Optimizer::Rule::muon, .momentum = 0.95});
   });
   table.bytes("summarize", double(k.wte.master.bytes()), [&] { k.backend.summarize(k.summary, k.wte.master); });
   table.bytes("largest_columns", bytes_of({k.wide}), [&] { k.backend.largest_columns(k.largest, k.wide); });

@@ -27,11 +27,12 @@ model::Config shape_of(TrainCommand const& c) {
 }
 
 std::string text_of(std::vector<train::TensorRule> const& rules, double lr) {
-  report::Table table({{"tensor", false}, {"shape", false}, {"numbers"}, {"rate"}, {"decay"}, {"group", false}});
+  report::Table table(
+      {{"tensor", false}, {"shape", false}, {"numbers"}, {"by", false}, {"rate"}, {"decay"}, {"group", false}});
   int64_t all = 0, decaying = 0;
   for (train::TensorRule const& r : rules) {
-    table.row({r.name, r.shape.text(), grouped(r.shape.size()), fmt::format("{:.3g}", lr * r.optimizer.rate),
-               fmt::format("{:.3g}", r.optimizer.decay), r.globs});
+    table.row({r.name, r.shape.text(), grouped(r.shape.size()), std::string(train::name_of(r.optimizer.rule)),
+               fmt::format("{:.3g}", lr * r.optimizer.rate), fmt::format("{:.3g}", r.optimizer.decay), r.globs});
     all += r.shape.size(), decaying += r.optimizer.decay > 0 ? r.shape.size() : 0;
   }
   return table.text(terminal().width) +
@@ -47,6 +48,7 @@ Json json_of(std::vector<train::TensorRule> const& rules, double lr) {
     tensors.push_back({{"name", r.name},
                        {"shape", shape},
                        {"numbers", r.shape.size()},
+                       {"by", train::name_of(r.optimizer.rule)},
                        {"rate", lr * r.optimizer.rate},
                        {"decay", r.optimizer.decay},
                        {"group", r.globs}});

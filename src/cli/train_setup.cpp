@@ -244,7 +244,8 @@ void settle_rates(train::RunOptions& run, Origins const& given) {
   train::ScheduleOptions& s = run.schedule;  // defaults that fit a short run and a low rate
   if (!has(given, "warmup")) s.warmup = std::min(s.warmup, run.steps / 10);
   if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
-  if (!has(given, "weight-decay") && run.optimizer != "adamw") run.weight_decay = train::kCoupledDecay;
+  if (!has(given, "momentum") && run.optimizer == "muon") run.momentum = train::kMuonMomentum;
+  if (!has(given, "weight-decay") && train::decay_is_coupled(run)) run.weight_decay = train::kCoupledDecay;
 }
 
 void warn_of_decay(train::RunOptions const& run) {

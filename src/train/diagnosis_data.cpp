@@ -42,7 +42,7 @@ std::string regularised(Seen const& s, int grade) {
   RunOptions const& o = s.facts.options;
   model::DropoutRates const& d = s.facts.config.dropout;
   double const dropout = std::max({d.embedding, d.attention, d.attention_residual, d.mlp_residual});
-  bool const apart = o.optimizer == "adamw";  // else decay is added to the gradient, where less is much
+  bool const apart = !decay_is_coupled(o);  // where it is, less is much
   std::string flags =
       fmt::format("--dropout {:.2g}", std::min(0.5, dropout < 0.1 ? (grade > 1 ? 0.2 : 0.1) : dropout + 0.1));
   if (o.decay != "none")

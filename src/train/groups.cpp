@@ -46,6 +46,11 @@ size_t distance(std::string_view glob, std::string_view name) {
 
 }  // namespace
 
+std::string_view name_of(Optimizer::Rule rule) {
+  constexpr std::string_view kNames[] = {"AdamW", "Adam", "SGD", "Muon"};
+  return kNames[size_t(rule)];
+}
+
 bool decays(Decay decay, model::Spec const& spec) {
   if (decay == Decay::none || !spec.matrix) return false;
   return decay == Decay::matrices || !spec.uses.lookup;
@@ -82,7 +87,11 @@ std::vector<TensorRule> tensor_rules(model::Config const& config, Optimizer cons
   names.config = config, names.blocks.resize(size_t(config.layers));
   for_each(names, [&](std::string const& name, Weight const&, model::Spec const& spec) {
     all.push_back({.name = name, .shape = spec.shape, .optimizer = base, .globs = {}});
-    if (!decays(decay, spec)) all.back().optimizer.decay = 0;
+    Optimizer& own = all.back().optimizer;
+    if (!decays(decay, spec)) own.decay = 0;
+    if (base.rule != Optimizer::Rule::muon) return;
+    if (spec.uses.linear) own.parts = spec.parts;
+    else own.rule = Optimizer::Rule::adamw;
   });
   for (Group const& group : groups) {
     bool any = false;

@@ -31,6 +31,9 @@ struct Group {
 /// 0 or not finite.
 Group group_from(std::string const& text);
 
+/// "AdamW"
+FOLIO_API std::string_view name_of(Optimizer::Rule);
+
 struct TensorRule {
   std::string name;
   Shape shape;
@@ -38,8 +41,8 @@ struct TensorRule {
   std::string globs;  // of the groups that changed it, in their order; empty: the run's options hold
 };
 
-/// What each tensor of a shape is moved by, in the order of for_each. Fault::value for a group that matches none, with
-/// the nearest name.
+/// What each tensor of a shape is moved by, in the order of for_each: where `base` is Muon, the matrices of the blocks
+/// by it, all others by AdamW. Fault::value for a group that matches none, with the nearest name.
 FOLIO_API std::vector<TensorRule> tensor_rules(model::Config const&, Optimizer const& base, Decay,
                                                std::vector<Group> const&);
 

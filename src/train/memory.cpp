@@ -56,8 +56,7 @@ size_t memory_before() {
 
 std::vector<MemoryRole> run_roles(Backend& backend, RunOptions const& run, TrainerOptions const& o) {
   std::vector<MemoryRole> roles = Trainer::plan(backend, o);
-  if (MemoryRole const snapshot = Saver::plan(backend, save_options(run), o); snapshot.bytes > 0)
-    roles.push_back(snapshot);
+  if (MemoryRole const snapshot = Saver::plan(save_options(run), roles); snapshot.bytes > 0) roles.push_back(snapshot);
   roles.push_back(model::Evaluator::plan(backend, o.config, o.batch, o.length, o.dtype));
   if (run.stats_every > 0) roles.push_back(StatisticsTaker::plan(o.config, o.dtype));
   return roles;

@@ -9,8 +9,8 @@
 namespace folio::train {
 
 Fields fields(RunOptions& o) {
-  std::vector<Condition> const kMoments = {{"optimizer", {"adamw", "adam"}}}, kMomentum = {{"optimizer", {"sgd"}}},
-                               kScaled = {{"dtype", {"f16"}}};
+  std::vector<Condition> const kMoments = {{"optimizer", {"adamw", "adam", "muon"}}},
+                               kMomentum = {{"optimizer", {"sgd", "muon"}}}, kScaled = {{"dtype", {"f16"}}};
   Fields all = {
       {"batch", &o.batch, "sequences a micro-batch", {.min = 1, .max = 1 << 20}, "Batch"},
       {"accumulate", &o.accumulate, "micro-batches a step", {.min = 1, .max = 1 << 20}, "Batch"},
@@ -27,8 +27,9 @@ Fields fields(RunOptions& o) {
   Fields rest = {
       {"optimizer",
        &o.optimizer,
-       "adamw (decay apart from the gradient), adam (decay added to it, L2) or sgd (likewise)",
-       {.choices = {"adamw", "adam", "sgd"}},
+       "adamw (decay apart from the gradient), adam (decay added to it, L2), sgd (likewise) or muon (the blocks' "
+       "matrices by orthogonal steps, the rest by adamw)",
+       {.choices = {"adamw", "adam", "sgd", "muon"}},
        "Optimizer"},
       {"weight-decay",
        &o.weight_decay,
@@ -58,10 +59,14 @@ Fields fields(RunOptions& o) {
        "Optimizer"},
       {"momentum",
        &o.momentum,
-       "sgd: share of its last direction that a step keeps; 0: none",
+       "sgd, muon: share of its last direction that a step keeps; 0: none; 0.95 where not given with muon",
        {.min = 0, .max = 1, .below_max = true, .with = kMomentum},
        "Optimizer"},
-      {"nesterov", &o.nesterov, "sgd: look ahead along the momentum", {.with = kMomentum}, "Optimizer"},
+      {"nesterov",
+       &o.nesterov,
+       "sgd: look ahead along the momentum; muon always does",
+       {.with = {{"optimizer", {"sgd"}}}},
+       "Optimizer"},
       {"group",
        &o.groups,
        "tensors with a share of the rate and a decay of their own; repeated: a later one overrides; --show-groups",
@@ -213,19 +218,25 @@ void validate(RunOptions const& o) {
 }
 
 std::string describe_optimizer(RunOptions const& o) {
-  std::string const rule = o.optimizer == "sgd" ? "SGD" : o.optimizer == "adam" ? "Adam" : "AdamW";
-  std::string const own = o.optimizer != "sgd" ? fmt::format("β {} and {}", o.beta1, o.beta2)
-                          : o.momentum == 0    ? "no momentum"
-                                            : fmt::format("momentum {}{}", o.momentum, o.nesterov ? ", Nesterov" : "");
+  Optimizer const p = optimizer_of(o);
+  std::string const momentum =
+      p.momentum == 0 ? "no momentum" : fmt::format("momentum {}{}", p.momentum, p.nesterov ? ", Nesterov" : "");
+  std::string const betas = fmt::format("β {} and {}", p.beta1, p.beta2);
+  std::string const own = p.rule == Optimizer::Rule::muon  ? momentum + "; AdamW for the rest, " + betas
+                          : p.rule == Optimizer::Rule::sgd ? momentum
+                                                           : betas;
   std::string const decay =
       o.weight_decay == 0 || o.decay == "none" ? "no decay" : fmt::format("decay {} ({})", o.weight_decay, o.decay);
-  return fmt::format("{}, {}, {}, {}", rule, own, decay, o.clip > 0 ? fmt::format("clip {}", o.clip) : "no clipping");
+  return fmt::format("{}, {}, {}, {}", name_of(p.rule), own, decay,
+                     o.clip > 0 ? fmt::format("clip {}", o.clip) : "no clipping");
 }
+
+bool decay_is_coupled(RunOptions const& o) { return o.optimizer == "sgd" || o.optimizer == "adam"; }
 
 // Measured: docs/training.md, Optimizers.
 std::string strong_decay(RunOptions const& o) {
   constexpr double kShortHalfLife = 50, kStrongForAdam = 0.02;
-  if (o.optimizer == "adamw" || o.weight_decay == 0 || o.decay == "none") return "";
+  if (!decay_is_coupled(o) || o.weight_decay == 0 || o.decay == "none") return "";
   if (o.optimizer == "adam")
     return o.weight_decay > kStrongForAdam
                ? fmt::format("--weight-decay {} is added to the gradient with --optimizer adam, and outweighs it",
@@ -238,10 +249,12 @@ std::string strong_decay(RunOptions const& o) {
 }
 
 Optimizer optimizer_of(RunOptions const& o) {
-  return {.rule = o.optimizer == "sgd"    ? Optimizer::Rule::sgd
+  bool const muon = o.optimizer == "muon";
+  return {.rule = muon                    ? Optimizer::Rule::muon
+                  : o.optimizer == "sgd"  ? Optimizer::Rule::sgd
                   : o.optimizer == "adam" ? Optimizer::Rule::adam
                                           : Optimizer::Rule::adamw,
-          .nesterov = o.nesterov && o.optimizer == "sgd",
+          .nesterov = muon ? o.momentum > 0 : o.nesterov && o.optimizer == "sgd",
           .decay = o.weight_decay,
           .beta1 = o.beta1,
           .beta2 = o.beta2,

@@ -12,6 +12,8 @@
 
 namespace folio::train {
 
+inline constexpr double kMuonMomentum = 0.95;  // Jordan et al. 2024
+
 struct RunOptions {
   int64_t steps = 5000;  // optimizer steps
   int64_t batch = 12;    // sequences a micro-batch
@@ -19,12 +21,12 @@ struct RunOptions {
   std::string windows = "shuffled";  // or random
   uint64_t seed = 1337;
   ScheduleOptions schedule;
-  std::string optimizer = "adamw";  // or adam, sgd
+  std::string optimizer = "adamw";  // or adam, sgd, muon
   double weight_decay = 0.1;
   std::string decay = "matrices";
   double clip = 1;
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
-  double momentum = 0.9;  // of sgd
+  double momentum = 0.9;  // of sgd and muon; of muon the command line gives kMuonMomentum where it names none
   bool nesterov = false;
   std::vector<std::string> groups;  // train/groups.h
   double loss_scale = 65536;        // of f16
@@ -69,7 +71,9 @@ int64_t chunk_for(int64_t rows, int64_t vocab);
 Optimizer optimizer_of(RunOptions const&);
 /// "AdamW, β 0.9 and 0.95, decay 0.1 (matrices), clip 1"
 std::string describe_optimizer(RunOptions const&);
-/// What --weight-decay is where it is not given, for sgd and adam: the decay is added to the gradient there.
+/// Is decay added to the gradient: sgd, adam?
+bool decay_is_coupled(RunOptions const&);
+/// What --weight-decay is there where it is not given.
 inline constexpr double kCoupledDecay = 1e-4;
 /// A sentence where such a decay is so large that weights lose most of what they learn; else empty.
 std::string strong_decay(RunOptions const&);

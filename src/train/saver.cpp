@@ -105,11 +105,13 @@ std::vector<SaveReport> Saver::reports() {
   return std::exchange(reports_, {});
 }
 
-MemoryRole Saver::plan(Backend const& backend, SaveOptions const& options, TrainerOptions const& t) {
-  if (!options.background) return {kRole, 0};
-  model::WeightArenas arenas;
-  (void)lay_out_weights(arenas, backend, t.config, t.dtype, true);
-  return {kRole, arenas.masters.bytes() * size_t(1 + t.optimizer.moments())};
+MemoryRole Saver::plan(SaveOptions const& options, std::vector<MemoryRole> const& trainer) {
+  MemoryRole snapshot{kRole, 0};
+  if (!options.background) return snapshot;
+  for (MemoryRole const& role : trainer)
+    if (role.name == "weights" || role.name == "first moments" || role.name == "second moments")
+      snapshot.bytes += role.bytes;
+  return snapshot;
 }
 
 std::string in_words(SaveReport const& r) {

@@ -48,9 +48,9 @@ class Saver {
   /// Of the saves that have ended since the last call.
   std::vector<SaveReport> reports();
 
-  /// What a saver holds beside the trainer, before there is one: the snapshot, in the host's memory.
+  /// What a saver will hold beside a trainer of these roles (Trainer::plan): the snapshot, in the host's memory.
   /// 0 bytes: none.
-  static MemoryRole plan(Backend const&, SaveOptions const&, TrainerOptions const&);
+  static MemoryRole plan(SaveOptions const&, std::vector<MemoryRole> const& trainer);
   static constexpr char const* kRole = "snapshot";
 
  private:

@@ -28,10 +28,19 @@ double median(std::vector<double> v) {
   return v[(v.size() - 1) / 2];
 }
 
-struct Parts {  // seconds
-  double blocks = 0, outside = 0, update = 0;
-  double sum() const { return blocks + outside + update; }
+struct Parts {                                // seconds
+  double blocks = 0, outside = 0;             // of forward and backward
+  double norm = 0;                            // of the gradient, and what is decided by it
+  double own_updates = 0, other_updates = 0;  // of the blocks' tensors, of the others
 };
+constexpr double Parts::*kParts[] = {&Parts::blocks, &Parts::outside, &Parts::norm, &Parts::own_updates,
+                                     &Parts::other_updates};
+
+double Parts::*part_of(Event const& e) {
+  if (e.phase != Phase::update) return e.layer >= 0 ? &Parts::blocks : &Parts::outside;
+  if (std::string_view(e.op) != "optimize") return &Parts::norm;
+  return std::string_view(e.outputs[0].label).starts_with("h.") ? &Parts::own_updates : &Parts::other_updates;
+}
 
 // Adds up the ops of a pass by where they stand. Reading an element waits for what a device has queued.
 class OpClock {
@@ -42,7 +51,7 @@ class OpClock {
     before_ = backend.observe([this](Event const& e) {
       wait();
       double const time = now();
-      (e.phase == Phase::update ? parts.update : e.layer >= 0 ? parts.blocks : parts.outside) += time - last_;
+      parts.*part_of(e) += time - last_;
       last_ = time;
     });
   }
@@ -63,7 +72,8 @@ class OpClock {
 
 // What a pass takes, by its parts: the medians of the clock's, scaled to what it takes unwatched.
 Parts measured(Backend& backend, Tensor probe, double budget, int64_t* count, std::function<void()> const& pass) {
-  std::vector<double> whole, blocks, outside, update;
+  std::vector<double> whole;
+  std::vector<Parts> clocked;
   pass();  // makes what is made once: products' primitives, a device's kernels
   double const start = now(), least = std::min(budget, kShortest * double(kEnough));
   do {
@@ -72,13 +82,20 @@ Parts measured(Backend& backend, Tensor probe, double budget, int64_t* count, st
     whole.push_back(now() - begin);
     OpClock clock(backend, probe);
     pass();
-    blocks.push_back(clock.parts.blocks), outside.push_back(clock.parts.outside), update.push_back(clock.parts.update);
+    clocked.push_back(clock.parts);
   } while (now() - start < (whole.size() < kEnough ? budget : least));
   if (count) *count = int64_t(whole.size());
-  Parts p{median(blocks), median(outside), median(update)};
-  if (p.sum() <= 0) return {.outside = median(whole)};
-  double const scale = median(whole) / p.sum();
-  return {p.blocks * scale, p.outside * scale, p.update * scale};
+  Parts p;
+  for (auto const part : kParts) {
+    std::vector<double> times;
+    for (Parts const& c : clocked) times.push_back(c.*part);
+    p.*part = median(times);
+  }
+  double sum = 0;
+  for (auto const part : kParts) sum += p.*part;
+  if (sum <= 0) return {.outside = median(whole)};
+  for (auto const part : kParts) p.*part *= median(whole) / sum;
+  return p;
 }
 
 // As in a new model, but a pattern for the draws: what is much smaller becomes numbers that a processor is slow at.
@@ -177,7 +194,8 @@ StepTimes measure_step(Backend& backend, RunOptions const& run, TrainerOptions c
   double const blocks = double(o.config.layers) / double(small.config.layers);
   double const sequences = double(o.batch) / double(small.batch), passes = double(o.accumulate) * sequences;
   auto const of_run = [&](Parts const& p) {
-    return passes * (blocks * p.blocks + p.outside) + p.update * count(o.config) / count(small.config);
+    return passes * (blocks * p.blocks + p.outside) + p.norm * count(o.config) / count(small.config) +
+           blocks * p.own_updates + p.other_updates;
   };
   auto const step = [&] {
     trainer.step(batch, 1e-6);

@@ -1,8 +1,8 @@
 // How long a step of a run will take on this machine, from a moment of real steps: of the same width, context,
 // vocabulary and type, but of fewer blocks, as many as little memory holds, and of no more sequences than a moment
 // allows. A clock at each op tells what blocks take from what is outside them and from the update, so that the whole
-// follows by counting: blocks by layers, all of forward and backward by sequences, the update by parameters. Steps that
-// nobody watches, taken in turn, say what the clock itself and the gaps between ops cost.
+// follows by counting: blocks and their update by layers, all of forward and backward by sequences, the gradient's norm
+// by parameters. Steps that nobody watches, taken in turn, say what the clock itself and the gaps between ops cost.
 #pragma once
 
 #include <functional>

@@ -114,7 +114,7 @@ void Trainer::lay_out() {
   moments_.clear();
   for_each(weights_, [&](std::string const& name, Weight const& w, model::Spec const&) {
     DType const d = w.master.dtype;
-    int const count = o.optimizer.moments();
+    int const count = rules_[moments_.size()].optimizer.moments();
     moments_.push_back({count > 0 ? m_.take(name + ".m", d, w.shape) : Tensor(),
                         count > 1 ? v_.take(name + ".v", d, w.shape) : Tensor()});
   });
@@ -135,7 +135,8 @@ void Trainer::lay_out() {
                       .channels = o.config.channels,
                       .heads = o.config.heads,
                       .vocab = o.config.vocab,
-                      .chunk = o.chunk};
+                      .chunk = o.chunk,
+                      .muon = o.optimizer.rule == Optimizer::Rule::muon};
   scratch_ = scratch_memory_.take("scratch", DType::u8, {int64_t(backend_.scratch_bytes(limits))});
   lay_out_verification();
 }

@@ -63,6 +63,10 @@ TEST_P(OpContract, ShapesThatDoNotAgreeAreRefused) {
     refuses("optimize:", [&] {
       b.optimize(norm.weight, {wide_t({4}), wide_t({4})}, state, {.rule = Optimizer::Rule::sgd, .momentum = momentum});
     });
+  Weight const matrix = w({2, 6}, {.linear = true});
+  for (int64_t const parts : {0, 4})  // that the columns do not share
+    refuses("by muon", [&] { b.optimize(matrix, {}, state, {.rule = Optimizer::Rule::muon, .parts = parts}); });
+  refuses("by muon", [&] { b.optimize(norm.weight, {}, state, {.rule = Optimizer::Rule::muon}); });
   refuses("summarize:", [&] { b.summarize(rig_.output_f64({3}), x); });
   refuses("summarize:", [&] { b.summarize(rig_.output_f64({4}), x, y); });
   refuses("largest_columns:", [&] { b.largest_columns(wide_t({5}), x); });

@@ -72,58 +72,192 @@ TEST_P(OpOptimizer, TenStepsOfEachRule) {
         });
 }
 
-TEST_P(OpOptimizer, ARefusedStepWritesNothing) {
-  for (int const why : {0, 1, 2}) {  // a gradient that is not finite, a loss that is not, a spike
-    run_body(candidate(), [&](Rig& rig) -> Outputs {
-      Values const start = Draw(1).normal(33), moment = Draw(2).uniform(33, 0.1, 1);
-      Values grad = Draw(3).normal(33);
-      if (why == 0) grad[20] = NAN;
-      Weight const w = rig.weight({33}, {}, start, grad);
-      StepState s;
-      s.accepted = 4, s.attempted = 6, s.scored = kScoredSteps;
-      std::ranges::fill(s.log_norms, why == 2 ? -4 : 2);
-      Tensor const m = rig.real_wide({33}, moment), v = rig.real_wide({33}, moment), state = rig.object(s);
-      rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
-      if (why == 1) {
-        StepState broken = rig.read_object<StepState>(state);
-        broken.loss = INFINITY;
-        rig.backend->upload(state, &broken);
+struct MuonRow {
+  Shape shape;
+  int64_t parts;
+};
+MuonRow const kMatrices[] = {{{1, 1}, 1},   {{1, 7}, 1},    {{5, 1}, 1},    {{3, 12}, 3},  {{16, 40}, 1},
+                             {{61, 37}, 1}, {{24, 144}, 3}, {{192, 48}, 1}, {{70, 260}, 1}};
+
+// Not squares: a random one has singular values near 0, whose vectors no rounding leaves as they are. Weights, steps
+// and inputs have a mean of one sign, so that no output is what is left of larger ones.
+TEST_P(OpOptimizer, FiveStepsOfMuon) {
+  for (auto const& [shape, parts] : kMatrices)
+    for (Optimizer const& rule :
+         {Optimizer{.rule = Rule::muon, .nesterov = true, .rate = kRate, .decay = 0.5, .momentum = 0.95},
+          Optimizer{.rule = Rule::muon, .rate = kRate, .decay = 0.5, .momentum = 0.9},
+          Optimizer{.rule = Rule::muon, .rate = kRate, .decay = 0.5}})
+      check_body(candidate(), [&](Rig& rig) -> Outputs {
+        Optimizer o = rule;
+        o.parts = parts;
+        int64_t const n = shape.size();
+        Draw draw(4);
+        Weight const w = rig.weight(shape, {.linear = true}, draw.normal(n, 0.02, -0.1), Values(n, 0.0));
+        Moments const moments = moments_of(rig, shape, o);
+        Tensor const state = rig.object(StepState{}), x = rig.real({1, shape[0]}, draw.uniform(shape[0], 0.5, 1.5)),
+                     y = rig.output({1, shape[1]});
+        rig.lend({.rows = 1, .channels = std::max(shape[0], shape[1]), .muon = true});
+        for (int step = 0; step < 5; ++step) {
+          Values const g = draw.normal(n, 0.05, 0.1);
+          std::vector<float> const narrow(g.begin(), g.end());
+          rig.backend->upload(w.grad, w.grad.dtype == DType::f32 ? static_cast<void const*>(narrow.data()) : g.data());
+          rig.backend->begin_step(state, rig.object(StepInput{.rate = 5e-2 * (step + 1), .inverse_total = 1}));
+          rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 0.5, .spike = 0});
+          rig.backend->optimize(w, moments, state, o);
+        }
+        Outputs out = {{"muon", rig.read(w.master)}};
+        if (!moments.m.empty()) out.emplace_back("optimizer", rig.read(moments.m));
+        rig.backend->linear(y, x, {w, {}});
+        out.emplace_back("muon linear", rig.read(y));
+        return out;
+      });
+}
+
+// The singular values of a matrix (rows, columns), rows ≤ columns: roots of the eigenvalues of its square, by Jacobi's
+// rotations.
+Values singular_values(Values const& x, int64_t rows, int64_t columns) {
+  Values a(size_t(rows * rows), 0.0);
+  auto const at = [&](int64_t i, int64_t j) -> double& { return a[size_t(i * rows + j)]; };
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < rows; ++j)
+      for (int64_t k = 0; k < columns; ++k) at(i, j) += x[size_t(i * columns + k)] * x[size_t(j * columns + k)];
+  for (int sweep = 0; sweep < 30; ++sweep)
+    for (int64_t p = 0; p < rows; ++p)
+      for (int64_t q = p + 1; q < rows; ++q) {
+        double const angle = 0.5 * std::atan2(2 * at(p, q), at(q, q) - at(p, p)), c = std::cos(angle),
+                     s = std::sin(angle);
+        for (int64_t k = 0; k < rows; ++k) {
+          double const left = at(k, p), right = at(k, q);
+          at(k, p) = c * left - s * right, at(k, q) = s * left + c * right;
+        }
+        for (int64_t k = 0; k < rows; ++k) {
+          double const upper = at(p, k), lower = at(q, k);
+          at(p, k) = c * upper - s * lower, at(q, k) = s * upper + c * lower;
+        }
       }
-      rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 1, .spike = why == 2 ? 3.0 : 0.0});
-      rig.backend->optimize(w, {m, v}, state, {});
-      s = rig.read_object<StepState>(state);
-      EXPECT_EQ(s.accept, 0);
-      EXPECT_EQ(s.accepted, 4);
-      EXPECT_EQ(s.attempted, 7);
-      EXPECT_EQ(s.non_finite, why != 2);
-      EXPECT_EQ(s.spikes_in_a_row, why == 2);
-      EXPECT_EQ(s.scored, kScoredSteps);
-      EXPECT_EQ(rig.read(w.master), start);
-      EXPECT_EQ(rig.read(m), moment);
-      EXPECT_EQ(rig.read(v), moment);
-      return {};
-    });
-  }
+  Values values;
+  for (int64_t i = 0; i < rows; ++i) values.push_back(std::sqrt(at(i, i)));
+  return values;
+}
+
+TEST_P(OpOptimizer, AStepOfMuonIsNearlyOrthogonalAndAsLargeAsAdamWs) {
+  constexpr int64_t kRows = 24, kColumns = 96;
+  run_body(candidate(), [&](Rig& rig) -> Outputs {
+    Shape const shape{kRows, kColumns};
+    Weight const w = rig.weight(shape, {.linear = true}, Values(shape.size(), 0.0), Draw(3).normal(shape.size(), 1e-4));
+    Optimizer const o{.rule = Rule::muon, .nesterov = true, .decay = 0.1, .momentum = 0.95};
+    Tensor const state = rig.object(StepState{});
+    rig.lend({.rows = 1, .channels = kColumns, .muon = true});
+    rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
+    rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 1});
+    rig.backend->optimize(w, moments_of(rig, shape, o), state, o);
+    Values moved = rig.read(w.master);
+    double squares = 0;
+    for (double& v : moved) {
+      squares += v * v;
+      v /= 0.2 * std::sqrt(double(kColumns));
+    }
+    EXPECT_NEAR(std::sqrt(squares / double(shape.size())), 0.2, 0.05);  // of each element, whatever the gradient's size
+    double const rounding = tolerance("muon", candidate().dtype);
+    for (double const s : singular_values(moved, kRows, kColumns)) {  // the quintic's least and largest value there
+      EXPECT_GT(s, 0.681 - rounding);
+      EXPECT_LT(s, 1.203 + rounding);
+    }
+    return {};
+  });
+}
+
+// So large that the cpu backend multiplies bf16; what the step moves is four times what was there.
+TEST_P(OpOptimizer, AStepOfMuonOfALargeMatrix) {
+  Shape const shape{384, 900};
+  Optimizer const o{.rule = Rule::muon, .nesterov = true, .decay = 0.5, .momentum = 0.95};
+  check_body(candidate(), [&](Rig& rig) -> Outputs {
+    int64_t const n = shape.size();
+    Weight const w = rig.weight(shape, {.linear = true}, Draw(1).normal(n, 0.05), Draw(2).normal(n, 1e-3));
+    Tensor const state = rig.object(StepState{});
+    rig.lend({.rows = 1, .channels = shape[1], .muon = true});
+    rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
+    rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 1});
+    rig.backend->optimize(w, moments_of(rig, shape, o), state, o);
+    return {{"muon", rig.read(w.master)}};
+  });
+}
+
+TEST_P(OpOptimizer, MuonOnlyDecaysWhereTheGradientIsZero) {
+  run_body(candidate(), [&](Rig& rig) -> Outputs {
+    Shape const shape{6, 15};
+    Weight const w = rig.weight(shape, {.linear = true}, Values(90, 0.5), Values(90, 0.0));
+    Optimizer const o{.rule = Rule::muon, .nesterov = true, .decay = 0.5, .momentum = 0.95, .parts = 3};
+    Tensor const state = rig.object(StepState{});
+    rig.lend({.rows = 1, .channels = 15, .muon = true});
+    rig.backend->begin_step(state, rig.object(StepInput{.rate = 0.25, .inverse_total = 1}));
+    rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 1});
+    rig.backend->optimize(w, moments_of(rig, shape, o), state, o);
+    EXPECT_EQ(rig.read(w.master), Values(90, 0.5 - 0.25 * 0.5 * 0.5));
+    return {};
+  });
+}
+
+TEST_P(OpOptimizer, ARefusedStepWritesNothing) {
+  for (Rule const rule : {Rule::adamw, Rule::muon})
+    for (int const why : {0, 1, 2}) {  // a gradient that is not finite, a loss that is not, a spike
+      run_body(candidate(), [&](Rig& rig) -> Outputs {
+        Shape const shape{3, 11};
+        Values const start = rig.rounded(Draw(1).normal(33)), moment = Draw(2).uniform(33, 0.1, 1);
+        Values grad = Draw(3).normal(33);
+        if (why == 0) grad[20] = NAN;
+        Weight const w = rig.weight(shape, {.linear = true}, start, grad);
+        StepState s;
+        s.accepted = 4, s.attempted = 6, s.scored = kScoredSteps;
+        std::ranges::fill(s.log_norms, why == 2 ? -4 : 2);
+        Tensor const m = rig.real_wide(shape, moment), v = rig.real_wide(shape, moment), state = rig.object(s);
+        rig.lend({.rows = 1, .channels = 11, .muon = true});
+        rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
+        if (why == 1) {
+          StepState broken = rig.read_object<StepState>(state);
+          broken.loss = INFINITY;
+          rig.backend->upload(state, &broken);
+        }
+        rig.backend->add_norm(state, w.grad),
+            rig.backend->decide_step(state, {.clip = 1, .spike = why == 2 ? 3.0 : 0.0});
+        rig.backend->optimize(w, {m, rule == Rule::muon ? Tensor() : v}, state, {.rule = rule, .momentum = 0.95});
+        s = rig.read_object<StepState>(state);
+        EXPECT_EQ(s.accept, 0);
+        EXPECT_EQ(s.accepted, 4);
+        EXPECT_EQ(s.attempted, 7);
+        EXPECT_EQ(s.non_finite, why != 2);
+        EXPECT_EQ(s.spikes_in_a_row, why == 2);
+        EXPECT_EQ(s.scored, kScoredSteps);
+        EXPECT_EQ(rig.read(w.master), start);
+        EXPECT_EQ(rig.read(m), moment);
+        EXPECT_EQ(rig.read(v), moment);
+        return {};
+      });
+    }
 }
 
 TEST_P(OpOptimizer, ALossScaleLeavesTheStepAsItWas) {
-  Values weights[2];
-  for (int const scaled : {0, 1})
-    run_body(candidate(), [&](Rig& rig) -> Outputs {
-      Values grad = Draw(3).normal(50);
-      for (double& g : grad) g *= scaled ? 65536 : 1;
-      Weight const w = rig.weight({50}, {}, Draw(1).normal(50), grad);
-      StepState s;
-      s.loss_scale = scaled ? 65536 : 1;
-      Tensor const m = rig.real_wide({50}, Values(50, 0.0)), v = rig.real_wide({50}, Values(50, 0.0)),
-                   state = rig.object(s);
-      rig.backend->begin_step(state, rig.object(StepInput{.rate = 0.1, .inverse_total = 1}));
-      rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 1, .spike = 0});
-      rig.backend->optimize(w, {m, v}, state, {});
-      weights[scaled] = rig.read(w.master);
-      return {};
-    });
-  EXPECT_EQ(weights[0], weights[1]);  // a power of two: every bit
+  for (Rule const rule : {Rule::adamw, Rule::muon}) {
+    Values weights[2];
+    for (int const scaled : {0, 1})
+      run_body(candidate(), [&](Rig& rig) -> Outputs {
+        Shape const shape{5, 10};
+        Values grad = Draw(3).normal(50);
+        for (double& g : grad) g *= scaled ? 65536 : 1;
+        Weight const w = rig.weight(shape, {.linear = true}, Draw(1).normal(50), grad);
+        StepState s;
+        s.loss_scale = scaled ? 65536 : 1;
+        Optimizer const o{.rule = rule, .momentum = 0.95};
+        Tensor const state = rig.object(s);
+        rig.lend({.rows = 1, .channels = 10, .muon = true});
+        rig.backend->begin_step(state, rig.object(StepInput{.rate = 0.1, .inverse_total = 1}));
+        rig.backend->add_norm(state, w.grad), rig.backend->decide_step(state, {.clip = 1, .spike = 0});
+        rig.backend->optimize(w, moments_of(rig, shape, o), state, o);
+        weights[scaled] = rig.read(w.master);
+        return {};
+      });
+    EXPECT_EQ(weights[0], weights[1]);  // a power of two: every bit
+  }
 }
 
 // Each letter is a step: o overflows, . is finite. The scale after it, as a power of two.

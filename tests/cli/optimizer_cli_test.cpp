@@ -35,19 +35,26 @@ TEST_F(OptimizerFlags, KeepTheirMomentsAndResumeBitForBit) {
   struct Row {
     char const* name;
     std::vector<std::string> flags;
-    size_t moments;  // of each weight
+    size_t moments;  // of all weights
     char const* said;
   };
-  size_t constexpr kWeights = 16;  // of one layer, tied
+  size_t constexpr kWeights = 16, kMatrices = 4;  // of one layer, tied
   for (Row const& row : std::vector<Row>{
-           {"adamw", {}, 2, "AdamW, β 0.9 and 0.95, decay 0.1 (matrices), clip 1"},
+           {"adamw", {}, 2 * kWeights, "AdamW, β 0.9 and 0.95, decay 0.1 (matrices), clip 1"},
            {"adam",
             {"--optimizer", "adam", "--weight-decay", "0.01"},
-            2,
+            2 * kWeights,
             "Adam, β 0.9 and 0.95, decay 0.01 (matrices)"},
            {"sgd", {"--optimizer", "sgd", "--momentum", "0", "--lr", "0.1"}, 0, "SGD, no momentum"},
-           {"momentum", {"--optimizer", "sgd", "--lr", "0.1", "--decay", "none"}, 1, "SGD, momentum 0.9, no decay"},
-           {"nesterov", {"--optimizer", "sgd", "--nesterov", "--lr", "0.1"}, 1, "SGD, momentum 0.9, Nesterov"}}) {
+           {"momentum",
+            {"--optimizer", "sgd", "--lr", "0.1", "--decay", "none"},
+            kWeights,
+            "SGD, momentum 0.9, no decay"},
+           {"nesterov", {"--optimizer", "sgd", "--nesterov", "--lr", "0.1"}, kWeights, "SGD, momentum 0.9, Nesterov"},
+           {"muon",
+            {"--optimizer", "muon"},
+            2 * kWeights - kMatrices,
+            "Muon, momentum 0.95, Nesterov; AdamW for the rest"}}) {
     std::string const whole = row.name, parts = whole + "-parts";
     Ended const ended = run(command(whole, row.flags));
     ASSERT_EQ(ended.code, 0) << ended.err;
@@ -57,7 +64,7 @@ TEST_F(OptimizerFlags, KeepTheirMomentsAndResumeBitForBit) {
     auto flags = row.flags;
     flags.insert(flags.end(), {"--stop-after", "7"});
     ASSERT_EQ(run(command(parts, flags)).code, 75);
-    EXPECT_EQ(moments(parts).size(), row.moments * kWeights) << row.name;
+    EXPECT_EQ(moments(parts).size(), row.moments) << row.name;
     ASSERT_EQ(go_on(parts).code, 0);
     expect_same_run(whole, parts);
   }
@@ -91,6 +98,20 @@ TEST_F(OptimizerFlags, DecayAsLittleAsTheirGradientBearsAndWarnOfMore) {
   }
 }
 
+TEST_F(OptimizerFlags, MuonsMomentumIsItsOwnUnlessGiven) {
+  auto const momentum = [&](std::vector<std::string> const& flags) {
+    std::string const out = fmt::format("of-{}", flags.size());
+    auto with = flags;
+    with.insert(with.end(), {"--stop-after", "1"});
+    EXPECT_EQ(run(command(out, with)).code, 75);
+    std::string const toml = read_file(folder / out / "config.toml");
+    return toml.substr(toml.find("\nmomentum = ") + 12, 4);
+  };
+  EXPECT_EQ(momentum({"--optimizer", "muon"}), "0.95");
+  EXPECT_EQ(momentum({"--optimizer", "muon", "--momentum", "0.9"}), "0.9 ");
+  EXPECT_EQ(momentum({}), "0.9 ");
+}
+
 TEST_F(OptimizerFlags, ThatContradictAreRefused) {
   for (std::vector<std::string> const& flags : std::vector<std::vector<std::string>>{
            {"--nesterov"}, {"--optimizer", "sgd", "--nesterov", "--momentum", "0"}, {"--momentum", "1"}}) {
@@ -111,9 +132,10 @@ TEST_F(OptimizerFlags, OfGroupsAreShownKeptInTheRunAndRefusedWhereTheyMatchNothi
   Ended const table = run(shown);
   ASSERT_EQ(table.code, 0) << table.err;
   EXPECT_FALSE(std::filesystem::exists(folder / "run")) << "nothing is begun";
-  EXPECT_NE(table.out.find("h.0.attn.c_attn.weight  (16, 48)      768  0.001      0  h.*.attn.*\n"), std::string::npos)
+  EXPECT_NE(table.out.find("h.0.attn.c_attn.weight  (16, 48)      768  AdamW  0.001      0  h.*.attn.*\n"),
+            std::string::npos)
       << table.out;
-  EXPECT_NE(table.out.find("wte.weight              (30, 16)      480      0    0.1  wte*\n"), std::string::npos)
+  EXPECT_NE(table.out.find("wte.weight              (30, 16)      480  AdamW      0    0.1  wte*\n"), std::string::npos)
       << table.out;
   shown.push_back("--json");
   Json const json = parse_json(run(shown).out, "groups");
@@ -121,6 +143,7 @@ TEST_F(OptimizerFlags, OfGroupsAreShownKeptInTheRunAndRefusedWhereTheyMatchNothi
   EXPECT_EQ(json[0], (Json{{"name", "wte.weight"},
                            {"shape", {30, 16}},
                            {"numbers", 480},
+                           {"by", "AdamW"},
                            {"rate", 0.0},
                            {"decay", 0.1},
                            {"group", "wte*"}}));

@@ -1,5 +1,5 @@
-// SGD (plain, with momentum, Nesterov's), Adam and AdamW beside PyTorch's in f64: 1,000 steps of given gradients
-// (tests/golden/optimizers.safetensors, tools/make_golden).
+// SGD (plain, with momentum, Nesterov's), Adam, AdamW and Muon (wide, tall, several matrices in one weight) beside
+// PyTorch's in f64: 1,000 steps of given gradients (tests/golden/optimizers.safetensors, tools/make_golden).
 #include <gtest/gtest.h>
 
 #include "tests/support/formula_weights.h"
@@ -12,25 +12,30 @@ using Rule = Optimizer::Rule;
 
 struct Row {
   char const* name;
+  Shape shape;
   Optimizer optimizer;
 };
 
 std::vector<Row> rows(Golden const& golden) {
-  auto const with = [&](Rule rule, double momentum, bool nesterov) {
+  auto const with = [&](Rule rule, double momentum, bool nesterov, int64_t parts = 1) {
     return Optimizer{.rule = rule,
                      .nesterov = nesterov,
                      .decay = golden.number("decay"),
                      .beta1 = golden.number("beta1"),
                      .beta2 = golden.number("beta2"),
                      .epsilon = golden.number("epsilon"),
-                     .momentum = momentum};
+                     .momentum = momentum,
+                     .parts = parts};
   };
   double const momentum = golden.number("momentum");
-  return {{"sgd", with(Rule::sgd, 0, false)},
-          {"momentum", with(Rule::sgd, momentum, false)},
-          {"nesterov", with(Rule::sgd, momentum, true)},
-          {"adam", with(Rule::adam, 0, false)},
-          {"adamw", with(Rule::adamw, 0, false)}};
+  return {{"sgd", {24}, with(Rule::sgd, 0, false)},
+          {"momentum", {24}, with(Rule::sgd, momentum, false)},
+          {"nesterov", {24}, with(Rule::sgd, momentum, true)},
+          {"adam", {24}, with(Rule::adam, 0, false)},
+          {"adamw", {24}, with(Rule::adamw, 0, false)},
+          {"muon", {4, 6}, with(Rule::muon, momentum, true)},
+          {"muon_tall", {6, 4}, with(Rule::muon, momentum, false)},
+          {"muon_parts", {2, 12}, with(Rule::muon, momentum, true, 3)}};
 }
 
 struct OneWeight {  // and what its updates need, in f64
@@ -40,13 +45,15 @@ struct OneWeight {  // and what its updates need, in f64
   Moments moments;
   Tensor state, input;
 
-  OneWeight(Backend& b, int64_t n, Optimizer const& o) : backend(b) {
+  OneWeight(Backend& b, Shape const& shape, Optimizer const& o) : backend(b) {
     for (int pass = 0; pass < 2; ++pass) {
-      auto const take = [&](char const* name) { return arena.take(name, DType::f64, {n}); };
-      weight = {.shape = {n}, .uses = {}, .master = take("weight"), .grad = take("gradient"), .compute = {}};
+      auto const take = [&](char const* name) { return arena.take(name, DType::f64, shape); };
+      weight = {.shape = shape, .uses = {}, .master = take("weight"), .grad = take("gradient"), .compute = {}};
       moments = {o.moments() > 0 ? take("m") : Tensor(), o.moments() > 1 ? take("v") : Tensor()};
       state = arena.take("state", DType::u8, {sizeof(StepState)});
       input = arena.take("input", DType::u8, {sizeof(StepInput)});
+      Limits const limits{.dtype = DType::f64, .channels = 12, .muon = true};
+      backend.lend_scratch(arena.take("scratch", DType::u8, {int64_t(backend.scratch_bytes(limits))}));
       if (pass == 0) arena.allocate(b);
     }
     backend.zero(arena.flat(DType::f64));
@@ -66,11 +73,11 @@ struct OneWeight {  // and what its updates need, in f64
 
 TEST(OptimizersOfPyTorch, HaveItsWeightsAndMomentsOver1000Steps) {
   Golden const golden = read_golden("optimizers");
-  int64_t const n = golden.shape("sgd.1.w").size();
   size_t compared = 0;
-  for (auto const& [name, optimizer] : rows(golden)) {
+  for (auto const& [name, shape, optimizer] : rows(golden)) {
+    int64_t const n = shape.size();
     auto const backend = make_reference_backend();
-    OneWeight one(*backend, n, optimizer);
+    OneWeight one(*backend, shape, optimizer);
     set_weight(*backend, one.weight, formula_values("weight", n, golden.seed, golden.scale));
     double worst = 0;
     for (int step = 1; step <= 1000; ++step) {
@@ -91,7 +98,7 @@ TEST(OptimizersOfPyTorch, HaveItsWeightsAndMomentsOver1000Steps) {
         ++compared;
       }
     }
-    std::printf("  %-8s  largest relative difference of a weight or moment %.1e\n", name, worst);
+    std::printf("  %-10s  largest relative difference of a weight or moment %.1e\n", name, worst);
   }
   EXPECT_EQ(compared, golden.tensors.size()) << "every tensor of the file is compared";
 }

@@ -23,7 +23,8 @@ PROCESSOR_ONLY = {
     "Kernels": "the vector loops of each instruction set",
 }
 # Where ranks lie on one processor, and on two GPUs.
-OTHER_NAMES = {"Ranks.TakeTheStepsOfOne/cpu": "CudaRanks.TwoGpusTakeTheStepsOfOneAndAgree"}
+OTHER_NAMES = {"Ranks.TakeTheStepsOfOne/cpu": "CudaRanks.TwoGpusTakeTheStepsOfOneAndAgree",
+               "Ranks.TakeTheStepsOfOneByMuon/cpu": "CudaRanks.TwoGpusTakeTheStepsOfOneByMuon"}
 FUSED = {"do_linear_gelu", "do_linear_gelu_backward"}  # have default bodies
 
 

@@ -91,6 +91,7 @@ inline State read_state(Backend& backend, train::Trainer const& t) {
   State all;
   size_t i = 0;
   auto add = [&](std::vector<double>& to, Tensor const& from) {
+    if (from.empty()) return;  // an optimizer without this moment
     for (double x : values(backend, from)) to.push_back(x);
   };
   for_each(t.weights(), [&](std::string const&, Weight const& w, model::Spec const&) {

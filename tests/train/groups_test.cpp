@@ -57,6 +57,20 @@ TEST(Groups, TakeTheTensorsThatTheirGlobMatchesAndALaterOneOverrides) {
   EXPECT_EQ(named->globs, "h.*, h.1.*.weight, h.[1-9].ln_?.*");
 }
 
+TEST(Groups, OfMuonMoveTheMatricesOfTheBlocksAndAdamWTheRest) {
+  Optimizer const muon{.rule = Optimizer::Rule::muon, .decay = 0.1, .momentum = 0.95};
+  model::Config untied = small();
+  untied.tied = false;
+  for (TensorRule const& r : tensor_rules(untied, muon, Decay::linear, {{"h.1.*", 0.5, {}}})) {
+    bool const matrix = r.name.starts_with("h.") && r.shape.rank() == 2;
+    EXPECT_EQ(name_of(r.optimizer.rule), matrix ? "Muon" : "AdamW") << r.name;
+    EXPECT_EQ(r.optimizer.moments(), matrix ? 1 : 2) << r.name;
+    EXPECT_EQ(r.optimizer.parts, r.name.ends_with("c_attn.weight") ? 3 : 1) << r.name;
+    EXPECT_EQ(r.optimizer.decay, matrix || r.name == "lm_head.weight" ? 0.1 : 0) << r.name;
+    EXPECT_EQ(r.optimizer.rate, r.name.starts_with("h.1.") ? 0.5 : 1) << r.name;
+  }
+}
+
 TEST(Groups, ThatMatchNothingAreRefusedWithTheNearestName) {
   for (auto const& [glob, nearest] : {std::pair{"h.*.atn.c_attn.weight", "h.0.attn.c_attn.weight"},
                                       {"wtf.*", "wte.weight"},

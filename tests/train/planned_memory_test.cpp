@@ -29,9 +29,9 @@ class Planned : public testing::TestWithParam<Kind> {};
 TEST_P(Planned, IsWhatATrainerTakesByRole) {
   auto const backend = GetParam().make();
   for (auto const recompute : {model::Recompute::none, model::Recompute::mlp, model::Recompute::block})
-    for (auto const rule : {Optimizer::Rule::adamw, Optimizer::Rule::sgd}) {
+    for (auto const rule : {Optimizer::Rule::adamw, Optimizer::Rule::sgd, Optimizer::Rule::muon}) {
       train::TrainerOptions o = test::odd_options(GetParam().dtype);
-      o.recompute = recompute, o.optimizer.rule = rule;
+      o.recompute = recompute, o.optimizer.rule = rule, o.optimizer.momentum = 0.9;
       auto const roles = train::Trainer::plan(*backend, o);
       train::Trainer trainer(*backend, o);
       auto const arenas = trainer.arenas();

@@ -13,8 +13,9 @@ namespace {
 
 constexpr int64_t kSteps = 20, kAccumulate = 2, kSequences = 4;
 
-train::TrainerOptions options(DType dtype, int ranks) {
+train::TrainerOptions options(DType dtype, int ranks, Optimizer const& optimizer = {}) {
   train::TrainerOptions o = odd_options(dtype);
+  o.optimizer = optimizer;
   o.batch = kSequences / ranks;
   o.accumulate = kAccumulate;
   o.classifier = {};
@@ -26,9 +27,9 @@ struct Ran {
   State state;
 };
 
-Ran steps(Backend& backend, DType dtype, std::unique_ptr<Communicator> communicator) {
+Ran steps(Backend& backend, DType dtype, std::unique_ptr<Communicator> communicator, Optimizer const& optimizer = {}) {
   int const rank = communicator->rank(), ranks = communicator->size();
-  train::Trainer t(backend, options(dtype, ranks), std::move(communicator));
+  train::Trainer t(backend, options(dtype, ranks, optimizer), std::move(communicator));
   Ran ran;
   for (unsigned step = 0; step < kSteps; ++step) {
     t.step(share(batch(kAccumulate * kSequences, kOddLength, kOddVocab, step), kAccumulate, rank, ranks), 3e-3);
@@ -42,10 +43,11 @@ Ran steps(Backend& backend, DType dtype, std::unique_ptr<Communicator> communica
 using Backends = std::vector<std::unique_ptr<Backend>>;
 
 std::vector<Ran> all_ranks(Backends const& backends, DType dtype,
-                           std::vector<std::unique_ptr<Communicator>> communicators) {
+                           std::vector<std::unique_ptr<Communicator>> communicators, Optimizer const& optimizer = {}) {
   std::vector<Ran> ran(backends.size());
-  on_ranks(int(backends.size()),
-           [&](int r) { ran[size_t(r)] = steps(*backends[size_t(r)], dtype, std::move(communicators[size_t(r)])); });
+  on_ranks(int(backends.size()), [&](int r) {
+    ran[size_t(r)] = steps(*backends[size_t(r)], dtype, std::move(communicators[size_t(r)]), optimizer);
+  });
   return ran;
 }
 
@@ -75,6 +77,17 @@ TEST_P(Ranks, TakeTheStepsOfOne) {
   }
 }
 
+Optimizer const kMuon{.rule = Optimizer::Rule::muon, .nesterov = true, .momentum = 0.95};
+
+TEST_P(Ranks, TakeTheStepsOfOneByMuon) {
+  auto const one = GetParam().make();
+  Ran const alone = steps(*one, GetParam().dtype, std::make_unique<Single>(*one), kMuon);
+  Backends backends;
+  for (int r = 0; r < 2; ++r) backends.push_back(GetParam().make());
+  expect_one_run(all_ranks(backends, GetParam().dtype, together(2), kMuon), alone,
+                 GetParam().dtype == DType::f64 ? 1e-11 : 1e-5);
+}
+
 INSTANTIATE_TEST_SUITE_P(, Ranks, testing::Values(kReference, kCpu), kind_name);
 
 class CudaRanks : public testing::Test {
@@ -86,13 +99,16 @@ class CudaRanks : public testing::Test {
   std::vector<std::unique_ptr<Communicator>> joined() const {
     return make_nccl(std::vector<Backend*>{backends[0].get(), backends[1].get()});
   }
+  void expect_steps_of_one(Optimizer const& optimizer) const {
+    auto const one = make_cuda_backend({.device = 0});
+    Ran const alone = steps(*one, DType::f32, std::make_unique<Single>(*one), optimizer);
+    expect_one_run(all_ranks(backends, DType::f32, joined(), optimizer), alone, 1e-5);
+  }
   Backends backends;
 };
 
 TEST_F(CudaRanks, TwoGpusTakeTheStepsOfOneAndAgree) {
-  auto const one = make_cuda_backend({.device = 0});
-  Ran const alone = steps(*one, DType::f32, std::make_unique<Single>(*one));
-  expect_one_run(all_ranks(backends, DType::f32, joined()), alone, 1e-5);
+  expect_steps_of_one({});
   auto const communicators = joined();
   on_ranks(2, [&](int r) {
     EXPECT_TRUE(communicators[size_t(r)]->agree(r == 1));
@@ -100,6 +116,8 @@ TEST_F(CudaRanks, TwoGpusTakeTheStepsOfOneAndAgree) {
     communicators[size_t(r)]->barrier();
   });
 }
+
+TEST_F(CudaRanks, TwoGpusTakeTheStepsOfOneByMuon) { expect_steps_of_one(kMuon); }
 
 // The device in use is a property of the calling thread, which an op must not rely on.
 TEST_F(CudaRanks, TwoGpusAreUsedInTurnByOneThreadAndByAnother) {

@@ -15,8 +15,8 @@ struct Ran {
   int64_t accepted = 0, ops = 0;
 };
 
-Ran run(Backend& backend, DType dtype, int64_t observe_from, int64_t observe_to) {
-  train::Trainer t(backend, odd_options(dtype));
+Ran run(Backend& backend, train::TrainerOptions const& options, int64_t observe_from, int64_t observe_to) {
+  train::Trainer t(backend, options);
   randomise(backend, t.weights(), 0.3);
   Ran ran;
   for (int64_t step = 0; step < kSteps; ++step) {
@@ -45,17 +45,20 @@ class Replay : public testing::TestWithParam<Kind> {};
 
 TEST_P(Replay, HasTheBitsOfOpsRunOneByOne) {
   auto const backend = GetParam().make();
-  DType const dtype = GetParam().dtype;
-  Ran const replayed = run(*backend, dtype, 0, 0), again = run(*backend, dtype, 0, 0),
-            observed = run(*backend, dtype, 0, kSteps), partly = run(*backend, dtype, 6, 13);
-  ASSERT_TRUE(std::isfinite(replayed.losses.back()));
-  EXPECT_LT(replayed.losses.back(), replayed.losses.front());
-  EXPECT_EQ(replayed.accepted, kSteps - 1);
-  EXPECT_EQ(replayed.ops, 0);
-  EXPECT_GT(partly.ops, 7 * 50);
-  expect_same_bits(again, replayed);
-  expect_same_bits(observed, replayed);
-  expect_same_bits(partly, replayed);
+  for (auto const rule : {Optimizer::Rule::adamw, Optimizer::Rule::muon}) {
+    train::TrainerOptions options = odd_options(GetParam().dtype);
+    options.optimizer.rule = rule, options.optimizer.nesterov = true, options.optimizer.momentum = 0.95;
+    Ran const replayed = run(*backend, options, 0, 0), again = run(*backend, options, 0, 0),
+              observed = run(*backend, options, 0, kSteps), partly = run(*backend, options, 6, 13);
+    ASSERT_TRUE(std::isfinite(replayed.losses.back()));
+    EXPECT_LT(replayed.losses.back(), replayed.losses.front());
+    EXPECT_EQ(replayed.accepted, kSteps - 1);
+    EXPECT_EQ(replayed.ops, 0);
+    EXPECT_GT(partly.ops, 7 * 50);
+    expect_same_bits(again, replayed);
+    expect_same_bits(observed, replayed);
+    expect_same_bits(partly, replayed);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(, Replay, testing::Values(kReference, kCpu, kCpuBf16, kCpuF16, kCuda, kCudaBf16), kind_name);

@@ -285,9 +285,14 @@ TEST_P(Saves, EveryCallFailingInTurnLosesNothing) {
 }
 
 TEST_P(Saves, TheSnapshotIsAsLargeAsWasPlanned) {
-  MemoryRole const role = Saver::plan(*backend, with(), options());
-  EXPECT_EQ(role.name, "snapshot");
-  EXPECT_EQ(role.bytes, GetParam() ? Snapshot(*backend, trainer.weights(), trainer.moments()).bytes() : 0);
+  for (auto const rule : {Optimizer::Rule::adamw, Optimizer::Rule::sgd, Optimizer::Rule::muon}) {
+    TrainerOptions o = options();
+    o.optimizer.rule = rule, o.optimizer.momentum = 0.9;
+    Trainer const by_rule(*backend, o);
+    MemoryRole const role = Saver::plan(with(), Trainer::plan(*backend, o));
+    EXPECT_EQ(role.name, "snapshot");
+    EXPECT_EQ(role.bytes, GetParam() ? Snapshot(*backend, by_rule.weights(), by_rule.moments()).bytes() : 0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(, Saves, testing::Bool(),

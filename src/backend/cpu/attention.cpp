@@ -297,6 +297,7 @@ size_t Cpu::scratch_bytes(Limits const& l) const {
     floats = std::max(floats, threads_ * std::max(z.forward(), z.backward()));
   }
   floats = std::max(floats, threads_ * kCachedQueries * (round_up(l.context, kBlock) + D));
+  if (l.muon) floats = std::max(floats, muon_floats(C));
   return size_t(round_up(floats, 16)) * sizeof(float);
 }
 

@@ -107,6 +107,13 @@ class Cpu final : public Backend {
   void gemm(float* c, int64_t ldc, bool add, Matrix<A> a, Matrix<B> b, int64_t M, int64_t N, int64_t K, Room);
   int64_t widening_floats(DType, int64_t weight) const;  // of scratch, for the weights, the largest of which is given
 
+  template <class F>
+  void orthogonalise(float* x, int64_t I, int64_t O, double norm, Room);
+  template <class S, class F>  // of the weight's copy, of the products' factors
+  void muon(Weight const&, Tensor m, StepState const&, Optimizer const&);
+  static int64_t muon_floats(int64_t C);       // of scratch
+  static constexpr int64_t kNarrowSide = 384;  // of a matrix whose products bf16 makes faster, at least
+
   template <class S>
   void linear_in(Tensor y, Tensor x, Affine const&);
   template <class S>

@@ -32,6 +32,12 @@ void Cpu::do_optimize(Weight const& w, Moments const& moments, Tensor state, Opt
                                 .penalty = float(o.rule == Rule::adamw ? 0 : o.decay)};
   auto const pieces = [&](auto f) { divide(w.master.size(), 1 << 13, 16, f); };
   with_storage(w.compute.empty() ? DType::f32 : w.dtype, [&]<class S> {
+    if (o.rule == Rule::muon) {
+      if constexpr (std::is_same_v<S, bf16>)
+        if (native<S>() && std::min(w.shape[0], w.shape[1] / o.parts) >= kNarrowSide)
+          return muon<S, S>(w, moments.m, s, o);
+      return muon<S, float>(w, moments.m, s, o);
+    }
     S* rounded = nullptr;
     if constexpr (!std::is_same_v<S, float>) rounded = factor<S>(w);
     auto const at = [](auto* p, int64_t i) { return p ? p + i : nullptr; };

@@ -73,7 +73,7 @@ int64_t scratch_of_norm(Limits const&);
 int64_t scratch_of_linear(Limits const&);
 int64_t scratch_of_attention(Limits const&);
 int64_t scratch_of_classifier(Limits const&);
-int64_t scratch_of_optimizer(Limits const&);
+int64_t scratch_of_muon(Limits const&);
 
 class Cuda final : public Backend {
  public:
@@ -137,6 +137,9 @@ class Cuda final : public Backend {
   void linear_in(Tensor y, Tensor x, Affine const&);
   template <class S>
   void linear_backward_in(Tensor dx, Tensor dy, Tensor x, Affine const&);
+  template <class F>
+  void orthogonalise(float* x, int64_t I, int64_t O, Room);
+  void muon(Weight const&, Tensor m, Tensor state, Optimizer const&);
   template <class S>
   void logits(float* z, int64_t leading, S const* x, Weight const&, int64_t rows, Room);
   template <class S>
@@ -157,7 +160,7 @@ class Cuda final : public Backend {
   Stream stream_;
   Staging staging_;    // uploads pass through it
   Products products_;  // cublasLt
-  DeviceMemory sums_;  // of add_norm and summarize, which are called without scratch too
+  DeviceMemory sums_;  // of add_norm and summarize, which are called without scratch too, and muon
 };
 
 }  // namespace folio::cuda

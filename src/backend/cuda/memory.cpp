@@ -136,7 +136,7 @@ void Cuda::do_replay(std::unique_ptr<Recording>& recording, std::function<void()
 size_t Cuda::scratch_bytes(Limits const& l) const {
   check_type(Fault::value, l.dtype);
   return size_t(Room::kAlign + std::max({scratch_of_embedding(l), scratch_of_norm(l), scratch_of_linear(l),
-                                         scratch_of_attention(l), scratch_of_classifier(l), scratch_of_optimizer(l)}));
+                                         scratch_of_attention(l), scratch_of_classifier(l), scratch_of_muon(l)}));
 }
 
 }  // namespace folio::cuda

@@ -72,8 +72,6 @@ StepState* on_device(Tensor const& state) { return reinterpret_cast<StepState*>(
 
 }  // namespace
 
-int64_t scratch_of_optimizer(Limits const&) { return 0; }
-
 void Cuda::do_begin_step(Tensor state, Tensor input) {
   begin_one<<<1, 1, 0, stream()>>>(on_device(state), reinterpret_cast<StepInput const*>(input.as<unsigned char>()));
   launched("begin_step: {}");
@@ -95,6 +93,7 @@ void Cuda::do_decide_step(Tensor state, DecideOptions const& o) {
 void Cuda::do_optimize(Weight const& w, Moments const& moments, Tensor state, Optimizer const& o) {
   int64_t const n = w.master.size();
   if (n == 0) return;
+  if (o.rule == Optimizer::Rule::muon) return muon(w, moments.m, state, o);
   unsigned const blocks = unsigned(std::min<int64_t>(parts_of(n, kThreads), 2048));
   float *const W = w.master.as<float>(), *const G = w.grad.as<float>();
   float* const m = o.moments() > 0 ? moments.m.as<float>() : nullptr;

@@ -47,6 +47,11 @@ struct SgdFactors : UpdateFactors {
   float momentum;
   bool nesterov;
 };
+struct MuonFactors : UpdateFactors {
+  float decay, momentum, one_minus_momentum;
+  float scale;  // of the orthogonal matrix
+  bool nesterov;
+};
 
 template <class S>
 struct LinearKernels {
@@ -138,6 +143,11 @@ struct OptimizerKernels {
   /// rounded, which may be null: w as the products take it.
   void (*adam)(float* w, S* rounded, float* m, float* v, float const* g, int64_t n, AdamFactors const&);
   void (*sgd)(float* w, S* rounded, float* m, float const* g, int64_t n, SgdFactors const&);  // m may be null
+  /// u = what is to be made orthogonal, from m, which may be null, and g.
+  void (*muon_direction)(float* u, float* m, float const* g, int64_t n, MuonFactors const&);
+  void (*muon_step)(float* w, S* rounded, float const* x, int64_t n, MuonFactors const&);
+  void (*stage)(S* rounded, float* x, float scale, float factor, int64_t n);  // rounded = scale · x; x = factor · x
+  void (*blend)(S* y, float const* a, float of_a, float const* b, float of_b, int64_t n);  // y = of_a · a + of_b · b
 };
 
 struct LimitKernels {                    // what the level can do at most: backend/limits.h

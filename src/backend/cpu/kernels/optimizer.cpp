@@ -43,9 +43,52 @@ void sgd(float* w, S* rounded, float* m, float const* g, int64_t n, SgdFactors c
   }
 }
 
+void muon_direction(float* u, float* m, float const* g, int64_t n, MuonFactors const& f) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    int64_t const left = n - i;
+    Vec direction = load(g + i, left) * all(f.grad_factor);
+    if (m) {
+      Vec const fresh = all(f.one_minus_momentum) * direction;
+      direction = fma(all(f.momentum), load(m + i, left), fresh);
+      store(m + i, direction, left);
+      if (f.nesterov) direction = fma(all(f.momentum), direction, fresh);
+    }
+    store(u + i, direction, left);
+  }
+}
+
+template <class S>
+void muon_step(float* w, S* rounded, float const* x, int64_t n, MuonFactors const& f) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    int64_t const left = n - i;
+    Vec const weight = load(w + i, left);
+    Vec const step = fma(all(f.decay), weight, all(f.scale) * load(x + i, left));
+    put(w, rounded, i, fnma(all(f.rate), step, weight), left);
+  }
+}
+
+template <class S>
+void stage(S* rounded, float* x, float scale, float factor, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    Vec const v = load(x + i, n - i);
+    store(rounded + i, v * all(scale), n - i), store(x + i, v * all(factor), n - i);
+  }
+}
+
+template <class S>
+void blend(S* y, float const* a, float of_a, float const* b, float of_b, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes)
+    store(y + i, fma(all(of_a), load(a + i, n - i), all(of_b) * load(b + i, n - i)), n - i);
+}
+
 template <class S>
 void fill_for(OptimizerKernels<S>& k) {
-  k = {.adam = adam<S>, .sgd = sgd<S>};
+  k = {.adam = adam<S>,
+       .sgd = sgd<S>,
+       .muon_direction = muon_direction,
+       .muon_step = muon_step<S>,
+       .stage = stage<S>,
+       .blend = blend<S>};
 }
 
 }  // namespace
