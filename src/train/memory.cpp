@@ -14,12 +14,13 @@ namespace {
 constexpr size_t kMiB = size_t{1} << 20;
 
 // What training adds outside its arenas, as measured (docs/performance.md): stacks of threads, the libraries' code as
-// it is first used and the products' primitives; with the size of the model their packed blocks, of which in a narrow
-// type those of a chunk of logits are the largest.
+// it is first used, the products' primitives and what they pack into. In a narrow type the largest of that are a chunk
+// of logits and the left factor of the widest product.
 size_t besides(size_t arenas, TrainerOptions const& o) {
   bool const narrow = o.dtype == DType::bf16 || o.dtype == DType::f16;
-  size_t const logits = narrow ? size_t(o.chunk * o.config.vocab) : 0;
-  return (narrow ? 7 * kMiB : 11 * kMiB) + std::min(24 * kMiB, arenas / 16) + logits;
+  size_t const common = (narrow ? 7 * kMiB : 11 * kMiB) + std::min(10 * kMiB, arenas / 32);
+  if (!narrow) return common;
+  return common + size_t(o.chunk * o.config.vocab) + 2 * size_t(o.batch * o.length * 4 * o.config.channels);
 }
 
 // The processor's backend takes an arena in whole large pages, and touches them.
