@@ -12,9 +12,11 @@
 
 #include "cli/child.h"
 #include "cli/kind.h"
+#include "cli/reported_run.h"
 #include "cli/signals.h"
 #include "cli/train_setup.h"
 #include "cli/verbs.h"
+#include "cli/version.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -26,6 +28,7 @@
 namespace folio::cli {
 namespace {
 
+using train::ReportedRun;
 using train::RunStatus;
 using train::SweepRun;
 
@@ -348,9 +351,28 @@ std::string table_of(train::Sweep const& sweep) {
   return table.text();
 }
 
+// The page, and a report of the best run of each setting, up to the hundredth, that it leads to.
+void write_pages(Command const& c, train::Sweep const& sweep, Path const& page) {
+  constexpr size_t kMostReports = 100;
+  train::ReportedBy const by{
+      .command = fmt::format("folio sweep {} --out {}", shell_quoted(c.file[0]), shell_quoted(c.out)),
+      .version = version_line()};
+  std::vector<ReportedRun> drawn;
+  auto const ranking = sweep.ranking();
+  for (size_t rank = 0; rank < std::min(ranking.size(), kMostReports); ++rank) {
+    SweepRun const& r = sweep.runs()[best_run(sweep, ranking[rank])];
+    std::error_code error;
+    if (!std::filesystem::exists(sweep.folder_of(r) / "metrics.jsonl", error)) continue;
+    auto run = reported_run(sweep.folder_of(r), sweep.settings()[r.setting].name);
+    write_file(sweep.folder_of(r).string() + ".html", train::run_report({run}, by));
+    if (ranking[rank].learnt() && drawn.size() < train::kMostDrawn) drawn.push_back(std::move(run));
+  }
+  write_file(page, train::sweep_page(sweep, drawn, by));
+}
+
 int result(Command const& c, train::Sweep const& sweep) {
   Path const page = sweep.path() / "sweep.html";
-  write_file(page, train::sweep_page(sweep));
+  write_pages(c, sweep, page);
   if (c.json) print(dump(sweep.json(), 2) + "\n");
   else print(table_of(sweep));
   auto const any = [&](RunStatus status) {

@@ -57,8 +57,10 @@ void give_hues(std::vector<Drawn>& runs) {
   for (size_t i = 0; i < chosen.size(); ++i) runs[chosen[i]].key = kKeys[i], runs[chosen[i]].hued = true;
 }
 
-Drawing drawing_of(std::vector<ReportedRun> const& runs, std::vector<History> const& histories) {
-  Drawing all;
+}  // namespace
+
+DrawnRuns::DrawnRuns(std::vector<ReportedRun> const& runs) {
+  for (ReportedRun const& r : runs) histories.push_back(cleaned(r.history));
   for (size_t i = 0; i < runs.size(); ++i) {
     ReportedRun const& r = runs[i];
     History const& h = histories[i];
@@ -76,8 +78,9 @@ Drawing drawing_of(std::vector<ReportedRun> const& runs, std::vector<History> co
   }
   if (runs.size() > kManyRuns) all.columns /= 2;
   give_hues(all.runs);
-  return all;
 }
+
+namespace {
 
 std::string parameters_text(Drawing const& all) {
   int64_t least = INT64_MAX, most = 0;
@@ -148,35 +151,40 @@ std::string plain_title(std::vector<ReportedRun> const& runs) {
 
 }  // namespace
 
+std::string page_of(PageWords const& words, std::vector<report::Section> const& sections, ReportedBy const& by) {
+  std::string body = "<header>\n" + report::mast(words.kind, words.facts);
+  body += "<h1>" + report::escape_html(words.headline) + "</h1>\n<p class=\"lede\">" + report::escape_html(words.lede) +
+          "</p>\n";
+  body += report::contents_of(sections) + words.notes + "</header>\n<main>\n";
+  for (report::Section const& s : sections) body += report::markup_of(s);
+  std::vector<std::string> foot = {fmt::format("Written by <code>{}</code> · {}.", report::escape_html(by.command),
+                                               report::escape_html(by.version))};
+  for (std::string const& how : words.how) foot.push_back(report::escape_html(how));
+  body += "</main>\n" + report::footer(foot);
+  return report::html({.title = words.title, .body = std::move(body), .data = "", .script = kChartScript});
+}
+
 std::string run_report(std::vector<ReportedRun> const& runs, ReportedBy const& by) {
   check(!runs.empty(), "a report of no run");
-  std::vector<History> histories;
-  for (ReportedRun const& r : runs) histories.push_back(cleaned(r.history));
-  Drawing const all = drawing_of(runs, histories);
+  DrawnRuns const drawn(runs);
+  Drawing const& all = drawn.all;
   std::vector<report::Section> sections;
   for (auto const section : {verdict_section, numbers_section, loss_section, steering_section, layers_section,
                              weights_section, speed_section, samples_section, settings_section})
     if (auto one = section(all)) sections.push_back(std::move(*one));
-  std::string body = "<header>\n" + report::mast("report", facts_of(all));
-  body += "<h1>" + report::escape_html(headline(all)) + "</h1>\n<p class=\"lede\">" + report::escape_html(lede(all)) +
-          "</p>\n";
-  body += report::contents_of(sections) + notes_of(all) + "</header>\n<main>\n";
-  for (report::Section const& s : sections) body += report::markup_of(s);
-  body += "</main>\n" +
-          report::footer(
-              {fmt::format("Written by <code>{}</code> · {}.", report::escape_html(by.command),
-                           report::escape_html(by.version)),
-               fmt::format(
-                   "Curves by step show the mean of each of {} columns with its smallest and largest value. The whole "
-                   "record is in each run’s metrics.jsonl.",
-                   all.columns)});
-  return report::html({.title = plain_title(runs), .body = std::move(body), .data = "", .script = kChartScript});
+  return page_of({.kind = "report",
+                  .title = plain_title(runs),
+                  .facts = facts_of(all),
+                  .headline = headline(all),
+                  .lede = lede(all),
+                  .notes = notes_of(all),
+                  .how = {how_drawn(all)}},
+                 sections, by);
 }
 
 Json run_report_json(std::vector<ReportedRun> const& runs) {
-  std::vector<History> histories;
-  for (ReportedRun const& r : runs) histories.push_back(cleaned(r.history));
-  Drawing const all = drawing_of(runs, histories);
+  DrawnRuns const drawn(runs);
+  Drawing const& all = drawn.all;
   auto const step = [](int64_t v) { return v >= 0 ? Json(v) : Json(nullptr); };
   Json list = Json::array();
   for (Drawn const& d : all.runs) {

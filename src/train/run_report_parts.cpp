@@ -22,6 +22,13 @@ std::vector<Drawn const*> Drawing::hued() const {
   return out;
 }
 
+std::string how_drawn(Drawing const& all) {
+  return fmt::format(
+      "Curves by step show the mean of each of {} columns with its smallest and largest value. The whole "
+      "record is in each run’s metrics.jsonl.",
+      all.columns);
+}
+
 std::string step_text(int64_t step) { return report::grouped(step); }
 
 std::string name_of(Drawn const& d) {

@@ -30,14 +30,34 @@ struct Drawn {  // a run, as every section draws it
 
 struct Drawing {
   std::vector<Drawn> runs;
-  double last_step = 1;  // of all
-  size_t columns = 500;  // of a chart of all steps; fewer for many runs
+  double last_step = 1;       // of all
+  size_t columns = 500;       // of a chart of all steps; fewer for many runs
+  bool healthy_cards = true;  // whether a diagnosis of nothing is told
   bool several() const { return runs.size() > 1; }
   std::vector<Drawn const*> hued() const;
 };
 
-std::string step_text(int64_t step);  // 1,250
-std::string name_of(Drawn const&);    // markup: chip and name
+/// Runs without the lines that their logs should not have, and what every section draws of them. The runs outlive it.
+struct DrawnRuns {
+  explicit DrawnRuns(std::vector<ReportedRun> const&);
+  DrawnRuns(DrawnRuns const&) = delete;  // `all` points into the histories
+  std::vector<History> histories;
+  Drawing all;
+};
+
+/// A page from its masthead to its foot. `how` is said at the foot.
+struct PageWords {
+  std::string kind, title;
+  std::vector<std::string> facts;
+  std::string headline, lede;
+  std::string notes;  // markup
+  std::vector<std::string> how = {};
+};
+std::string page_of(PageWords const&, std::vector<report::Section> const&, ReportedBy const&);
+
+std::string how_drawn(Drawing const&);  // a sentence for the foot
+std::string step_text(int64_t step);    // 1,250
+std::string name_of(Drawn const&);      // markup: chip and name
 report::Level level_of(Finding const&);
 Finding const* main_finding(Drawn const&);  // null where there is none
 /// When it began. Overfitting: at the best evaluation, whatever its grade now.

@@ -144,7 +144,7 @@ std::optional<report::Section> verdict_section(Drawing const& all) {
   size_t n = 0;
   std::vector<Drawn const*> order;
   for (Drawn const& d : all.runs)
-    if (main_finding(d)) order.push_back(&d);
+    if (Finding const* f = main_finding(d); f && (all.healthy_cards || f->state != State::healthy)) order.push_back(&d);
   bool const too_many = order.size() > kMostCards;
   for (Drawn const* d : order) {  // with many runs the healthy ones are told in a line each
     Finding const& f = *main_finding(*d);

@@ -2,7 +2,7 @@
 // does asks next(), trains, and tells ended(). A sweep directory:
 //
 //   sweep.json         the settings, the runs and what became of them, written at every change
-//   sweep.html         the report
+//   sweep.html         the report; runs/NAME.html that of a run
 //   data/              prepared once, where the data are a text
 //   runs/NAME/         a run directory each (train/run_directory.h)
 //   runs/NAME.toml     every value of the run, which it is begun with

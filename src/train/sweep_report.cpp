@@ -5,23 +5,21 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <functional>
 #include <map>
 #include <set>
 
 #include "report/html.h"
-#include "report/svg_file.h"
 #include "report/table.h"
-#include "train/history.h"
+#include "train/run_report_parts.h"
 
 namespace folio::train {
 namespace {
 
-using report::ChartLine;
-using report::Point;
-using report::shortened;
+using report::escape_html;
+using report::HtmlTable;
+using report::Section;
 
-constexpr size_t kMostCurves = 6, kNameLetters = 13, kNameColumns = 24;
+constexpr size_t kMostValues = 4, kMostRows = 100;
 
 double number_of(std::string const& text) {
   double v = 0;
@@ -29,51 +27,270 @@ double number_of(std::string const& text) {
   return error == std::errc{} && end == text.data() + text.size() ? v : NAN;
 }
 
-using Values = std::function<std::vector<Point>(SweepRun const&, History const&)>;
+// Markup: 3e-05, not all the digits of what a tenth of a rate is.
+std::string value_of(SweepRun const& r, std::string const& field) {
+  std::string const& text = r.values.at(field);
+  double const v = number_of(text);
+  return std::isfinite(v) && text.size() > 8 ? fmt::format("{:.5g}", v) : escape_html(text);
+}
 
 class Page {
  public:
-  explicit Page(Sweep const& sweep) : sweep_(sweep), ranking_(sweep.ranking()) {
-    for (SweepRun const& r : sweep.runs()) histories_.push_back(history_of(sweep.folder_of(r)));
+  Page(Sweep const& sweep, std::vector<ReportedRun> const& drawn)
+      : sweep_(sweep),
+        ranking_(sweep.ranking()),
+        varied_(sweep.spec().varied()),
+        several_seeds_(sweep.spec().seeds.size() > 1),
+        runs_(drawn),
+        all_(runs_.all) {
+    runs_.all.healthy_cards = false;  // the ranking says so
   }
 
-  std::string html() const {
-    report::SvgFile file{.title = finding_of(sweep_),
-                         .subtitle = subtitle(),
-                         .description = finding_of(sweep_) + " The table ranks all settings.",
-                         .panels = {}};
-    auto const add = [&](std::string const& caption, Values const& values) {
-      report::LineChart chart{.caption = caption, .x_unit = "steps", .lines = lines_of(values), .log_y = true};
-      if (!chart.lines.empty()) file.panels.push_back(svg_panel(chart));
+  std::string html(ReportedBy const& by) const {
+    std::vector<Section> sections = {ranking()};
+    auto const add = [&](std::optional<Section> section) {
+      if (section) sections.push_back(std::move(*section));
     };
-    add("validation loss, nats a token, log scale", [](SweepRun const& r, History const& h) {
-      std::vector<Point> points;
-      for (EvalReport const& e : h.evals)
-        if (std::isfinite(e.val) && !(e.val > kMostOfGuessing * r.guessing)) points.push_back({double(e.step), e.val});
-      return points;
-    });
-    for (std::string const& field : sweep_.spec().varied()) add_setting(field, file);
-    std::set<std::string> any;  // decay in some run: their norm is told of all runs
-    for (SweepRun const& r : sweep_.runs())
-      for (TensorRule const& rule : tensor_rules(r.options, r.shape))
-        if (rule.optimizer.decay > 0) any.insert(rule.name);
-    add("norm of the weights that decay, log scale", [&](SweepRun const&, History const& h) {
-      return sums(
-          h, [&](std::string const& name) { return double(any.contains(name)); }, true);
-    });
-    add("penalty of the decay, ½ · decay · norm², log scale", [](SweepRun const& r, History const& h) {
-      std::map<std::string, double> decays;
-      for (TensorRule const& rule : tensor_rules(r.options, r.shape)) decays[rule.name] = rule.optimizer.decay;
-      return sums(
-          h, [&](std::string const& name) { return 0.5 * decays[name]; }, false);
-    });
-    file.tables.push_back(table());
-    file.notes = notes();
-    return report::html(
-        {.title = finding_of(sweep_), .body = "<main>\n" + svg_file(file) + "</main>\n", .data = "", .script = ""});
+    add(values());
+    if (!all_.runs.empty()) {
+      add(verdict_section(all_));
+      add(loss_section(all_));
+      add(steering_section(all_));
+      add(decay());
+      add(speed_section(all_));
+    }
+    std::vector<std::string> how;
+    if (!all_.runs.empty()) how.push_back(how_drawn(all_));
+    return page_of({.kind = "sweep",
+                    .title = "folio sweep: " + finding_of(sweep_),
+                    .facts = facts(),
+                    .headline = finding_of(sweep_),
+                    .lede = lede(),
+                    .notes = notes(),
+                    .how = how},
+                   sections, by);
   }
 
  private:
+  std::vector<size_t> runs_of(Ranked const& r) const {
+    std::vector<size_t> all;
+    for (size_t i = 0; i < sweep_.runs().size(); ++i)
+      if (sweep_.runs()[i].setting == r.setting) all.push_back(i);
+    return all;
+  }
+  std::string const& name_of(Ranked const& r) const { return sweep_.settings()[r.setting].name; }
+  // Null where it is not among the curves.
+  Drawn const* drawn(Ranked const& r) const {
+    auto const at = std::ranges::find_if(all_.runs, [&](Drawn const& d) { return d.run.name == name_of(r); });
+    return at == all_.runs.end() ? nullptr : &*at;
+  }
+
+  std::vector<std::string> facts() const {
+    size_t ended = 0;
+    for (SweepRun const& r : sweep_.runs()) ended += r.status != RunStatus::waiting;
+    return {fmt::format("{} settings", sweep_.settings().size()),
+            fmt::format("{} of {} runs ended", ended, sweep_.runs().size())};
+  }
+
+  std::string lede() const {
+    std::string out;
+    size_t const learnt = size_t(std::ranges::count_if(ranking_, [](Ranked const& r) { return r.learnt(); }));
+    if (learnt > 1) {
+      Ranked const& last = ranking_[learnt - 1];
+      out = fmt::format("Of {} settings that learnt the last, “{}”, reached {:.3f}. ", learnt, name_of(last), last.val);
+    }
+    if (varied_.empty()) return out + fmt::format("The runs differ in their seeds alone.");
+    if (varied_.size() > 6) return out + fmt::format("{} settings are varied.", varied_.size());
+    return out + fmt::format("What is varied: {}.", report::joined_words(varied_));
+  }
+
+  std::string notes() const {
+    std::string out, above;
+    for (Ranked const& r : ranking_)
+      if (r.hopeless()) above += (above.empty() ? "“" : ", “") + name_of(r) + "”";
+    if (!above.empty())
+      out += report::note(
+          fmt::format("Not drawn: {}.", above),
+          fmt::format("The validation loss stayed above ln V = {:.2f}, that of guessing each token as likely as any "
+                      "other: nothing was learnt.",
+                      ranking_[0].guessing));
+    for (SweepRun const& r : sweep_.runs())
+      if (!r.why.empty()) out += report::note(r.folder + " failed.", r.why);
+    return out;
+  }
+
+  // ---- the table of all settings
+
+  std::string first_cell(Ranked const& r, size_t rank) const {
+    Drawn const* const d = drawn(r);
+    std::string name = d ? report::chip(d->key, d->letter) + " " : fmt::format("{} ", rank + 1);
+    std::string const page = sweep_.runs()[best_run(sweep_, r)].folder + ".html";
+    std::error_code error;
+    std::string const shown = "<span class=\"name\">" + escape_html(name_of(r)) + "</span>";
+    if (!std::filesystem::exists(sweep_.path() / "runs" / page, error)) return name + shown;
+    return name + fmt::format("<a href=\"runs/{}\">{}</a>", escape_html(page), shown);
+  }
+
+  // The gravest that a run of it said last.
+  std::string became(Ranked const& r) const {
+    std::string state;
+    Finding const* worst = nullptr;
+    std::vector<Finding> findings;
+    for (size_t const i : runs_of(r))
+      if (auto h = history_of(sweep_.folder_of(sweep_.runs()[i])); !h.findings.empty())
+        findings.push_back(h.findings.back());
+    for (Finding const& f : findings)
+      if (!worst || level_of(f) > level_of(*worst)) worst = &f;
+    if (worst) state = report::state(level_of(*worst), title_of(*worst));
+    else if (r.learnt()) state = report::state(report::Level::ok, "healthy");
+    if (r.status == RunStatus::finished) return state;
+    return state + (state.empty() ? "" : " ") + "<span class=\"soft\">" + train::name_of(r.status) + "</span>";
+  }
+
+  double seconds_of(Ranked const& r) const {
+    double sum = 0;
+    for (size_t const i : runs_of(r)) sum += sweep_.runs()[i].seconds;
+    return sum;
+  }
+
+  double last_of(Ranked const& r) const {
+    double sum = 0;
+    auto const runs = runs_of(r);
+    for (size_t const i : runs) sum += sweep_.runs()[i].last;
+    return sum / double(runs.size());
+  }
+
+  Section ranking() const {
+    HtmlTable t{.heads = {"setting"}, .classes = "ranking"};
+    // A name of [grid] or [random] says the values; one of [[list]] does not.
+    bool const listed =
+        std::ranges::any_of(sweep_.settings(), [](Setting const& s) { return s.of == Setting::Of::list; });
+    size_t const values = listed ? std::min(varied_.size(), kMostValues) : 0;
+    for (size_t v = 0; v < values; ++v) t.wide.push_back(t.heads.size()), t.heads.push_back(escape_html(varied_[v]));
+    t.heads.push_back("best val");
+    if (several_seeds_) t.heads.push_back("±");
+    t.wide.push_back(t.heads.size()), t.heads.push_back("over the best");
+    for (char const* head : {"last val", "steps", "time"}) t.wide.push_back(t.heads.size()), t.heads.push_back(head);
+    t.left.push_back(t.heads.size()), t.heads.push_back("diagnosis");
+    for (size_t rank = 0; rank < std::min(ranking_.size(), kMostRows); ++rank) t.rows.push_back(row(rank, values));
+    std::string show = report::markup_of(t);
+    if (listed && values < varied_.size()) show += report::details("All that is varied", all_values());
+    Section s{.id = "ranking",
+              .link = "Ranking",
+              .title = ranking_.size() > 1 ? "The settings, the best first" : "The setting",
+              .how = "Losses in nats a token. A name leads to the report of its run.",
+              .show = std::move(show)};
+    if (several_seeds_)
+      s.says.push_back(fmt::format("Means of {} seeds, ± what they differ by; drawn is the best of them.",
+                                   sweep_.spec().seeds.size()));
+    if (sweep_.spec().halving)
+      s.says.push_back(
+          fmt::format("Successive halving from step {} with eta {}: a dropped run was among the worse ones "
+                      "at the step where it ends.",
+                      report::grouped(sweep_.spec().halving->first), sweep_.spec().halving->eta));
+    if (ranking_.size() > kMostRows)
+      s.says.push_back(fmt::format("The first {} of {}; all are in sweep.json.", kMostRows, ranking_.size()));
+    return s;
+  }
+
+  std::vector<std::string> row(size_t rank, size_t values) const {
+    Ranked const& r = ranking_[rank];
+    SweepRun const& run = sweep_.runs()[best_run(sweep_, r)];
+    std::vector<std::string> cells = {first_cell(r, rank)};
+    for (size_t v = 0; v < values; ++v) cells.push_back(value_of(run, varied_[v]));
+    std::string val = escape_html(val_text(r, 3));
+    if (r.learnt() && !several_seeds_)
+      val += fmt::format(" <span class=\"soft\">at {}</span>", step_text(run.best_step));
+    cells.push_back(rank == 0 && r.learnt() ? "<td class=\"best\">" + val + "</td>" : val);
+    if (several_seeds_) cells.push_back(deviation_text(r, 3));
+    auto const wide = [&](std::string const& text) { cells.push_back(text); };
+    wide(r.learnt() && rank > 0 ? fmt::format("+{:.3f}", r.val - ranking_[0].val) : "");
+    wide(r.learnt() ? report::loss_text(last_of(r)) : "–");
+    wide(step_text(r.step));
+    wide(seconds_of(r) > 0 ? report::time_text(seconds_of(r)) : "–");
+    cells.push_back("<td class=\"l\">" + became(r) + "</td>");
+    return cells;
+  }
+
+  std::string all_values() const {
+    HtmlTable t{.heads = {"setting"}, .classes = "dense"};
+    for (Ranked const& r : ranking_) t.heads.push_back(escape_html(name_of(r)));
+    if (ranking_.size() > kMostValues) {  // a row a setting: its values in words
+      t.heads = {"setting", "values"}, t.left = {1};
+      for (Ranked const& r : ranking_) {
+        std::string text;
+        for (std::string const& field : varied_)
+          text += (text.empty() ? "" : " · ") + field + " " + sweep_.runs()[best_run(sweep_, r)].values.at(field);
+        t.rows.push_back({escape_html(name_of(r)), "<code>" + escape_html(text) + "</code>"});
+      }
+      return report::markup_of(t);
+    }
+    for (std::string const& field : varied_) {
+      t.rows.push_back({"<code>" + escape_html(field) + "</code>"});
+      for (Ranked const& r : ranking_) t.rows.back().push_back(value_of(sweep_.runs()[best_run(sweep_, r)], field));
+    }
+    return report::markup_of(t);
+  }
+
+  // ---- what each value reached
+
+  struct Reached {
+    std::string field;
+    std::vector<std::pair<std::string, double>> best;  // of each value
+    double apart() const {
+      auto const [low, high] = std::ranges::minmax(best, {}, &std::pair<std::string, double>::second);
+      return high.second - low.second;
+    }
+  };
+
+  // The lowest loss that was found with each value, of settings that differ in nothing else on average: not listed
+  // ones, nor those that were dropped, for a shorter run ends higher.
+  Reached reached_with(std::string const& field) const {
+    Reached out{field, {}};
+    for (Ranked const& r : ranking_) {
+      if (!r.learnt() || sweep_.settings()[r.setting].of == Setting::Of::list || r.step < ranking_[0].step) continue;
+      std::string const value = sweep_.runs()[best_run(sweep_, r)].values.at(field);
+      auto const at = std::ranges::find(out.best, value, &std::pair<std::string, double>::first);
+      if (at == out.best.end()) out.best.emplace_back(value, r.val);
+      else at->second = std::min(at->second, r.val);
+    }
+    if (std::ranges::all_of(out.best, [](auto const& one) { return std::isfinite(number_of(one.first)); }))
+      std::ranges::sort(out.best, {}, [](auto const& one) { return number_of(one.first); });
+    return out;
+  }
+
+  std::optional<Section> values() const {
+    std::vector<Reached> all;
+    for (std::string const& field : varied_)
+      if (Reached r = reached_with(field); r.best.size() > 1) all.push_back(std::move(r));
+    if (all.empty()) return {};
+    std::string show;
+    for (Reached const& r : all) {
+      HtmlTable t{.heads = {"<code>" + escape_html(r.field) + "</code>", "lowest val"}};
+      double const lowest = std::ranges::min(r.best, {}, &std::pair<std::string, double>::second).second;
+      for (auto const& [value, val] : r.best) {
+        double const share = r.apart() > 0 ? (val - lowest) / r.apart() : 0;
+        std::string const cell = fmt::format(
+            "{:.3f}<span class=\"bar\" style=\"width:{:.0f}px;--k:var(--axis)\"></span>", val, 4 + 56 * share);
+        t.rows.push_back({escape_html(value), val == lowest ? "<td class=\"best\">" + cell + "</td>" : cell});
+      }
+      show += "<div>" + report::markup_of(t) + "</div>";
+    }
+    Reached const& most = *std::ranges::max_element(all, {}, &Reached::apart);
+    bool const cut = std::ranges::any_of(ranking_, [&](Ranked const& r) { return r.step < ranking_[0].step; });
+    return Section{
+        .id = "values",
+        .link = "Values",
+        .title = all.size() > 1 ? fmt::format("{} matters most: {:.3f} between its values", most.field, most.apart())
+                                : fmt::format("{:.3f} between the values of {}", most.apart(), most.field),
+        .says = {fmt::format("The lowest validation loss with each value of what [grid] and [random] vary{}.",
+                             cut ? fmt::format(", after {} steps", report::grouped(ranking_[0].step)) : "")},
+        .how = "A bar is what lies over the best value’s loss.",
+        .show = "<div class=\"pair\">" + show + "</div>"};
+  }
+
+  // ---- weights that decay
+
   // Σ factor · ‖w‖² over the tensors, or its root.
   template <class Factor>
   static std::vector<Point> sums(History const& h, Factor factor, bool root) {
@@ -86,133 +303,73 @@ class Page {
     return points;
   }
 
-  // Of the best settings a named line each, whose letter is the same in every panel, of the others a grey one: means
-  // over their seeds where all have a value. A line of one point would not be seen; where all are so, there is none.
-  std::vector<ChartLine> lines_of(Values const& values) const {
-    std::vector<ChartLine> lines;
-    bool any = false;
-    for (size_t rank = 0; rank < ranking_.size(); ++rank) {
-      std::map<double, std::pair<double, size_t>> sums;
-      size_t runs = 0;
-      for (size_t i = 0; i < sweep_.runs().size(); ++i) {
-        if (sweep_.runs()[i].setting != ranking_[rank].setting) continue;
-        ++runs;
-        if (ranking_[rank].hopeless()) continue;
-        for (Point const p : values(sweep_.runs()[i], histories_[i])) sums[p.x].first += p.y, ++sums[p.x].second;
+  template <class PointsOf>
+  std::string figure(std::string const& id, std::string const& head, std::string const& unit,
+                     PointsOf points_of) const {
+    std::vector<std::vector<Point>> lines;
+    bool drawn = false;
+    for (Drawn const& d : all_.runs) lines.push_back(points_of(d)), drawn = drawn || lines.back().size() > 1;
+    auto const axis = axis_of(lines, true);
+    if (!drawn || !axis) return "";
+    report::Figure f = step_figure(all_,
+                                   {.id = id,
+                                    .head = head,
+                                    .unit = unit.empty() ? "log scale" : unit + ", log scale",
+                                    .description = head + " by step",
+                                    .height = 220,
+                                    .y = "short"},
+                                   *axis, 5);
+    for (size_t i = 0; i < lines.size(); ++i)
+      if (lines[i].size() > 1) {
+        add_series(all_, all_.runs[i], f, lines[i], "", "", false);
+        f.plot.end_label(all_.runs[i].key, lines[i].back().y, all_.runs[i].letter);
       }
-      ChartLine line{
-          .name = shortened(name_of(ranking_[rank]), kNameLetters), .points = {}, .background = rank >= kMostCurves};
-      for (auto const& [x, sum] : sums)
-        if (sum.second == runs && sum.first > 0) line.points.push_back({x, sum.first / double(runs)});
-      if (line.background) line.name.clear();
-      if (line.points.size() < 2) line.points.clear();
-      any = any || !line.points.empty();
-      if (!line.background || !line.points.empty()) lines.push_back(std::move(line));
-    }
-    if (!any) lines.clear();
-    return lines;
+    return f.markup();
   }
 
-  // The lowest loss that was found with each value, of settings that differ in nothing else on average: not listed
-  // ones, nor those that were dropped, for a shorter run ends higher.
-  void add_setting(std::string const& field, report::SvgFile& file) const {
-    std::vector<std::pair<std::string, double>> best;
-    bool numbers = true, all = true;
-    for (Ranked const& r : ranking_) {
-      if (!r.learnt() || sweep_.settings()[r.setting].of == Setting::Of::list) continue;
-      if (r.step < ranking_[0].step) {
-        all = false;
-        continue;
-      }
-      auto const run = std::ranges::find(sweep_.runs(), r.setting, &SweepRun::setting);
-      std::string const value = run->values.at(field);
-      numbers = numbers && std::isfinite(number_of(value));
-      auto const at = std::ranges::find(best, value, &std::pair<std::string, double>::first);
-      if (at == best.end()) best.emplace_back(value, r.val);
-      else at->second = std::min(at->second, r.val);
-    }
-    if (best.size() < 2) return;
-    std::string const caption =
-        fmt::format("lowest validation loss with each {}{}", field,
-                    all ? "" : fmt::format(", after {} steps", report::grouped(ranking_[0].step)));
-    if (!numbers || best.size() == 2) {
-      report::BarChart bars{.caption = caption, .bars = {}};
-      for (auto const& [value, val] : best)
-        bars.bars.push_back({shortened(value, 16), val, fmt::format("{:.3f}", val), bars.bars.empty()});
-      file.panels.push_back(svg_panel(bars));
-      return;
-    }
-    std::vector<Point> points;
-    for (auto const& [value, val] : best) points.push_back({number_of(value), val});
-    std::ranges::sort(points, {}, &Point::x);
-    auto const [low, high] = std::ranges::minmax(points, {}, &Point::y);
-    double const room = std::max(0.1 * (high.y - low.y), 1e-3);
-    report::LineChart chart{.caption = caption, .x_unit = "", .lines = {{.name = "best", .points = points}}};
-    chart.log_x = points[0].x > 0 && points.back().x >= 20 * points[0].x;
-    chart.low = low.y - room, chart.high = high.y + room;
-    file.panels.push_back(svg_panel(chart));
+  std::optional<Section> decay() const {
+    std::set<std::string> any;  // decay in some run: their norm is told of all runs
+    for (Drawn const& d : all_.runs)
+      for (TensorRule const& rule : d.run.rules)
+        if (rule.optimizer.decay > 0) any.insert(rule.name);
+    std::string const norm = figure("norms", "Norm of the weights that decay", "", [&](Drawn const& d) {
+      return sums(
+          d.history, [&](std::string const& name) { return double(any.contains(name)); }, true);
+    });
+    std::string const penalty = figure("penalty", "Penalty of the decay", "½ · decay · norm²", [](Drawn const& d) {
+      std::map<std::string, double> decays;
+      for (TensorRule const& rule : d.run.rules) decays[rule.name] = rule.optimizer.decay;
+      return sums(
+          d.history, [&](std::string const& name) { return 0.5 * decays[name]; }, false);
+    });
+    if (norm.empty() && penalty.empty()) return {};
+    return Section{.id = "decay",
+                   .link = "Decay",
+                   .title = "What the decay holds",
+                   .says = {"The norm of the tensors that decay in some run, and the penalty that a decay of this "
+                            "strength stands for."},
+                   .show = norm + penalty};
   }
-
-  report::SvgTable table() const {
-    static constexpr char const* kKeys[] = {"a", "b", "c", "d"};
-    bool const seeds = sweep_.spec().seeds.size() > 1;
-    report::SvgTable t{.heads = {"setting", "val"}, .rows = {}};
-    if (seeds) t.heads.push_back("±");
-    t.heads.insert(t.heads.end(), {"steps", "became"});
-    for (Ranked const& r : ranking_) {
-      std::string const name = shortened(name_of(r), kNameColumns), letter = letter_of(t.rows.size());
-      std::vector<std::string> cells = {letter.empty() ? name : letter + " " + name, val_text(r, 3)};
-      if (seeds) cells.push_back(deviation_text(r, 3));
-      cells.insert(cells.end(), {report::grouped(r.step), train::name_of(r.status)});
-      t.rows.push_back({t.rows.size() < std::size(kKeys) ? kKeys[t.rows.size()] : "more", std::move(cells)});
-    }
-    return t;
-  }
-
-  std::vector<std::string> notes() const {
-    std::vector<std::string> all;
-    for (size_t i = 0; i < ranking_.size() && all.size() < 12; ++i)
-      if (report::display_width(name_of(ranking_[i])) > kNameColumns)
-        all.push_back(
-            fmt::format("{}: {}", letter_of(i).empty() ? std::to_string(i + 1) : letter_of(i), name_of(ranking_[i])));
-    if (!all.empty()) all.insert(all.begin(), "Long names in full, by letter or by row:");
-    std::string above;
-    for (Ranked const& r : ranking_)
-      if (r.hopeless()) above += (above.empty() ? "“" : ", “") + name_of(r) + "”";
-    if (!above.empty())
-      all.push_back(
-          fmt::format("Not drawn: {}. The validation loss stayed above ln V = {:.2f}, that of guessing each "
-                      "token as likely as any other: nothing was learnt.",
-                      above, ranking_[0].guessing));
-    for (SweepRun const& r : sweep_.runs())
-      if (!r.why.empty()) all.push_back(fmt::format("{} failed: {}", r.folder, r.why));
-    if (sweep_.spec().halving)
-      all.push_back(
-          fmt::format("Successive halving from step {} with eta {}: a dropped run was among the worse ones at "
-                      "the step where it ends.",
-                      report::grouped(sweep_.spec().halving->first), sweep_.spec().halving->eta));
-    return all;
-  }
-
-  std::string subtitle() const {
-    size_t ended = 0;
-    for (SweepRun const& r : sweep_.runs()) ended += r.status != RunStatus::waiting;
-    return fmt::format("folio sweep · {} settings · {} of {} runs ended", sweep_.settings().size(), ended,
-                       sweep_.runs().size());
-  }
-
-  // Of a line and its row; empty where there is one setting, and behind the named lines.
-  std::string letter_of(size_t rank) const {
-    return ranking_.size() > 1 && rank < kMostCurves ? std::string(1, char('A' + rank)) : "";
-  }
-  std::string const& name_of(Ranked const& r) const { return sweep_.settings()[r.setting].name; }
 
   Sweep const& sweep_;
   std::vector<Ranked> ranking_;
-  std::vector<History> histories_;  // of each run
+  std::vector<std::string> varied_;
+  bool several_seeds_;
+  DrawnRuns runs_;
+  Drawing const& all_;
 };
 
 }  // namespace
+
+size_t best_run(Sweep const& sweep, Ranked const& r) {
+  size_t best = sweep.runs().size();
+  for (size_t i = 0; i < sweep.runs().size(); ++i) {
+    SweepRun const& run = sweep.runs()[i];
+    if (run.setting != r.setting) continue;
+    if (best == sweep.runs().size() || run.val < sweep.runs()[best].val || std::isnan(sweep.runs()[best].val)) best = i;
+  }
+  return best;
+}
 
 std::string finding_of(Sweep const& sweep) {
   auto const ranks = sweep.ranking();
@@ -240,6 +397,8 @@ std::string deviation_text(Ranked const& r, int digits) {
   return r.learnt() ? fmt::format("{:.{}f}", r.deviation, digits) : "-";
 }
 
-std::string sweep_page(Sweep const& sweep) { return Page(sweep).html(); }
+std::string sweep_page(Sweep const& sweep, std::vector<ReportedRun> const& drawn, ReportedBy const& by) {
+  return Page(sweep, drawn).html(by);
+}
 
 }  // namespace folio::train

@@ -1,14 +1,22 @@
-// A sweep as a page: its finding, the runs ranked, their curves over one another, each setting that was varied against
-// the validation loss, and, where the runs took statistics, the norm of the weights and the penalty of their decay.
+// A sweep as a page, from the pieces of a run's report: its finding, the settings ranked with their values, times and
+// diagnosis, what each value reached, the curves of the best over one another, and, where the runs took statistics, the
+// norm of the weights and the penalty of their decay.
 #pragma once
 
-#include "report/chart.h"
+#include "train/run_report.h"
 #include "train/sweep.h"
 
 namespace folio::train {
 
-/// One HTML file with nothing outside it. Of a sweep that goes on or has no evaluation yet as well.
-std::string sweep_page(Sweep const&);
+/// Of a setting the run that came lowest, by its place in runs(); the first where none has a loss.
+size_t best_run(Sweep const&, Ranked const&);
+
+/// So many curves a page has at most.
+inline constexpr size_t kMostDrawn = 8;
+
+/// One HTML file with nothing outside it; it links to runs/NAME.html where that is there. Of a sweep that goes on or
+/// has no evaluation yet as well. `drawn`: the best runs of the first settings that learnt, by rank.
+std::string sweep_page(Sweep const&, std::vector<ReportedRun> const& drawn, ReportedBy const&);
 
 /// What the page is titled: a sentence.
 std::string finding_of(Sweep const&);

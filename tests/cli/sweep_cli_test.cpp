@@ -48,11 +48,11 @@ TEST_F(SweepVerb, TrainsRanksAndDropsAndADivergedRunEndsNothingElse) {
   EXPECT_EQ(json["runs"][3]["status"], "diverged");
   EXPECT_EQ(json["runs"][1]["step"].get<int>() + json["runs"][2]["step"].get<int>(), 30);
   std::string const page = read_file(folder / "sweep/sweep.html");
-  for (char const* part : {"“lr 0.01” reaches the lowest validation loss", "validation loss, nats a token", "too high",
+  for (char const* part : {"“lr 0.01” reaches the lowest validation loss", "<figure id=\"loss\"", "too high",
                            "diverged", "Successive halving from step 10"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
   // One rate alone was trained to the end.
-  EXPECT_EQ(page.find("lowest validation loss with each lr"), std::string::npos);
+  EXPECT_EQ(page.find("id=\"values\""), std::string::npos);
   Json const runs = json["runs"];
   auto const before = std::filesystem::last_write_time(folder / "sweep/runs/001-lr-0.01/metrics.jsonl");
   Ended const again = run(command("sweep"));  // nothing is left to do
@@ -112,10 +112,10 @@ TEST_F(SweepVerb, ThePageDrawsWhatLearntAndComparesWhatIsComparable) {
   ASSERT_EQ(ended.code, 0) << ended.err;
   EXPECT_NE(ended.out.find("> ln V"), std::string::npos) << ended.out;
   std::string const page = read_file(folder / "sweep/sweep.html");
-  for (char const* part : {"each lr", "each weight-decay", "&gt; ln V", "Not drawn: “hopeless”",
-                           "norm of the weights that decay", "penalty of the decay"})
+  for (char const* part : {"<code>lr</code>", "<code>weight-decay</code>", "&gt; ln V", "Not drawn: “hopeless”",
+                           "Norm of the weights that decay", "Penalty of the decay"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
-  for (char const* part : {"each beta1", "each decay<", "each min-lr"})
+  for (char const* part : {"<code>beta1</code>", "<code>decay</code>", "<code>min-lr</code>"})
     EXPECT_EQ(page.find(part), std::string::npos) << part;
 
   write_file(folder / "s.toml",
@@ -125,7 +125,7 @@ TEST_F(SweepVerb, ThePageDrawsWhatLearntAndComparesWhatIsComparable) {
   write_file(folder / "s.toml", text);
   ASSERT_EQ(run(command("short")).code, 0);
   std::string const plain = read_file(folder / "short/sweep.html");
-  for (char const* part : {"norm of the weights", "penalty"})  // of one point, of nothing that decays
+  for (char const* part : {"Norm of the weights", "Penalty"})  // of one point, of nothing that decays
     EXPECT_EQ(plain.find(part), std::string::npos) << part;
 }
 

@@ -54,7 +54,7 @@ class Examples(unittest.TestCase):
                 page = (out / "sweep.html").read_text()
                 for name in result["ranking"]:
                     self.assertIn(name["name"], page)
-                self.assertEqual("norm of the weights" in page, "stats-every" in file.read_text())
+                self.assertEqual("Norm of the weights" in page, "stats-every" in file.read_text())
         self.assertEqual(len(json.loads((self.folder / "one-thing-each/sweep.json").read_text())["runs"]), 5)
 
     def test_scripts_run(self):
