@@ -13,6 +13,6 @@ namespace folio::cli {
 data::Dataset open_data(std::string const& path, int64_t model_vocab);
 
 /// The data's tokenizer, else the model's; null where neither has one. Throws Fault::content where they differ.
-std::unique_ptr<text::Tokenizer> tokenizer_of(data::Dataset const&, Path const& model);
+std::unique_ptr<text::Tokenizer> tokenizer_of(data::Dataset const&, Path const& model, std::string const& name = "");
 
 }  // namespace folio::cli

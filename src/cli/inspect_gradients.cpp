@@ -99,6 +99,10 @@ std::string verdict(Findings const& f) {
 
 std::string initial_text(Findings const& f) {
   auto const off = f.initial.off();
+  if (f.trained && off.empty())
+    return fmt::format(
+        "The model has taken steps, so few or so small that all of its {} tensors are still as in a new one.",
+        f.initial.tensors.size());
   if (f.trained)
     return fmt::format("The model is trained: {} of its {} tensors are no longer as in a new one, as it should be.",
                        off.size(), f.initial.tensors.size());

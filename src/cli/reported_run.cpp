@@ -25,11 +25,31 @@ std::vector<train::Finding> findings_of(train::History& h, train::Facts const& f
   return findings;
 }
 
+// A rate of dropout that all sites have is one setting.
+void take_settings(TrainCommand& c, ReportedRun& run) {
+  model::ModelOptions const& m = c.model;
+  bool const one_rate = m.embedding_dropout == m.attention_dropout &&
+                        m.attention_dropout == m.attention_residual_dropout &&
+                        m.attention_residual_dropout == m.mlp_residual_dropout;
+  for (Field const& f : c.run_fields()) {
+    bool const of_site = f.name.ends_with("-dropout");
+    if (f.name == "data" || f.name == "size" || (one_rate ? of_site : f.name == "dropout")) continue;
+    run.settings.emplace_back(f.name, text_of(f));
+  }
+  TrainCommand unset = c;
+  train::RunOptions const defaults;
+  unset.run.schedule.warmup = defaults.schedule.warmup, unset.run.schedule.min_lr = defaults.schedule.min_lr;
+  unset.run.weight_decay = defaults.weight_decay, unset.run.momentum = defaults.momentum;
+  settle_rates(unset.run, {});
+  Fields const is = c.run_fields(), would_be = unset.run_fields();
+  for (char const* name : {"warmup", "min-lr", "weight-decay", "momentum"})
+    if (text_of(*find(is, name)) == text_of(*find(would_be, name))) run.derived.push_back(name);
+}
+
 void take_config(Path const& path, ReportedRun& run) {
   TrainCommand c;
   read_config_of_run(c, path);
-  for (Field const& f : c.run_fields())
-    if (f.name != "data" && f.name != "size") run.settings.emplace_back(f.name, text_of(f));
+  take_settings(c, run);
   run.data = Path(c.data).filename().string();
   run.settings.emplace_back("data", run.data);
   run.options = c.run;

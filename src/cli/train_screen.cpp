@@ -115,7 +115,12 @@ void TrainScreen::evaluated(train::EvalReport const& r) {
   std::string line = fmt::format("step {}: {}", r.step, number_text("train", r.train, 4));
   if (has_val_) line += fmt::format(", val {:.4f}", r.val);
   if (std::isfinite(r.val_bits_per_byte)) line += fmt::format(" ({:.3f} bits a byte)", r.val_bits_per_byte);
-  say(line + (r.best ? ", the best so far" : ""));
+  double const judged = has_val_ ? r.val : r.train;
+  if (r.step == 0) begun_with_ = judged;
+  if (r.best)
+    line += judged > begun_with_ ? fmt::format(", the best so far but for the {:.4f} it began with", begun_with_)
+                                 : ", the best so far";
+  say(line);
 }
 
 // The log says RUN, wherever it is moved; here it is known.

@@ -40,7 +40,7 @@ class TrainScreen : public train::Watcher {
   Progress progress_;
   int64_t steps_, counted_ = 0, last_spike_ = -1;
   std::string run_;
-  double val_ = 0, first_seconds_ = 0, shown_loss_ = NAN;
+  double val_ = 0, first_seconds_ = 0, shown_loss_ = NAN, begun_with_ = NAN;
   bool has_val_ = false, end_said_ = false;
 };
 

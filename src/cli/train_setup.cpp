@@ -204,6 +204,7 @@ OpenedRun new_run(TrainCommand& c, Origins const& given) {
   c.backend.dtype = name_of(c.backend.compute_type());  // a resumed run computes as it was begun, wherever it goes on
   (void)c.backend.device_text();                        // refused before a text is prepared where it is not there
   expect_data(c);
+  std::string const named = c.data;
   c.data = absolute(c.data), c.from = absolute(c.from);
   Path const from = model_of_from(c);
   // Before a text is prepared: does the shape hold? Without --from, the vocabulary is not known yet.
@@ -213,7 +214,7 @@ OpenedRun new_run(TrainCommand& c, Origins const& given) {
     if (is_text(what_is(c.data))) prepare_text(c, from, folder);
     data::Dataset const data = data_of(c, folder);
     if (!from.empty()) {
-      (void)tokenizer_of(data, from);
+      (void)tokenizer_of(data, from, named);
     } else {
       int64_t const vocab = c.model.vocab;  // 0 stays: the data's, whatever text this configuration is used with
       shape = c.model.config(data.vocab());

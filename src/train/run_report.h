@@ -21,9 +21,10 @@ struct ReportedRun {
   model::Config config = {};
   std::vector<TensorRule> rules = {};                              // what each tensor is moved by
   std::vector<std::pair<std::string, std::string>> settings = {};  // of config.toml: name, value
-  std::string data = {};                                           // its name
-  bool running = false;                                            // a process trains in it now
-  std::string lacks = {};                                          // a sentence where something of it could not be read
+  std::vector<std::string> derived = {};  // of them those with the value that follows from others where not given
+  std::string data = {};                  // its name
+  bool running = false;                   // a process trains in it now
+  std::string lacks = {};                 // a sentence where something of it could not be read
 };
 
 /// `command` is what wrote it, `version` the program's line of itself.

@@ -283,14 +283,28 @@ std::vector<std::string> names_of(Drawing const& all) {
 
 }  // namespace
 
+namespace {
+
+// Of the runs whose configuration could be read.
+bool differs(Drawing const& all, std::string const& name) {
+  std::set<std::string> values;
+  for (Drawn const& d : all.runs)
+    if (!d.run.settings.empty()) values.insert(value_of(d, name));
+  return values.size() > 1;
+}
+
+bool derived(Drawing const& all, std::string const& name) {  // in each of them
+  return std::ranges::all_of(all.runs, [&](Drawn const& d) {
+    return d.run.settings.empty() || std::ranges::find(d.run.derived, name) != d.run.derived.end();
+  });
+}
+
+}  // namespace
+
 std::vector<std::string> settings_that_differ(Drawing const& all) {
   std::vector<std::string> names;
-  for (std::string const& name : names_of(all)) {
-    std::set<std::string> values;
-    for (Drawn const& d : all.runs)
-      if (!d.run.settings.empty()) values.insert(value_of(d, name));  // of the others nothing is known
-    if (values.size() > 1) names.push_back(name);
-  }
+  for (std::string const& name : names_of(all))
+    if (differs(all, name) && !derived(all, name)) names.push_back(name);
   return names;
 }
 
@@ -303,7 +317,7 @@ std::optional<report::Section> settings_section(Drawing const& all) {
   auto const shown = [](std::string const& value) { return value.empty() ? std::string("–") : escape_html(value); };
   bool const across = all.runs.size() <= 4;
   for (std::string const& name : names) {
-    if (std::ranges::find(differ, name) != differ.end()) continue;
+    if (differs(all, name)) continue;
     ++equal;
     if (std::string const value = value_of(all.runs[0], name); !value.empty())
       same += fmt::format("{}<span>{} {}</span>", same.empty() ? "" : " · ", escape_html(name), shown(value));

@@ -75,6 +75,17 @@ TEST_F(InspectGradients, ItsNormAndLossAreThoseOfTheFirstStepOfARun) {
   EXPECT_NE(shown.out.find("The model is trained: "), std::string::npos) << shown.out;
 }
 
+TEST_F(InspectGradients, AModelThatHasHardlyMovedIsNotSaidToBeUnlikeANewOne) {
+  ASSERT_EQ(run({"train", "--data", at("text.txt"), "--out",          at("one"), "--layers", "1", "--heads",
+                 "1",     "--embd", "64",           "--context",      "16",      "--batch",  "2", "--steps",
+                 "1",     "--lr",   "1e-9",         "--eval-batches", "1"})
+                .code,
+            0);
+  Ended const shown = run({"inspect", at("one"), "--gradients"});
+  EXPECT_NE(shown.out.find("still as in a new one"), std::string::npos) << shown.out;
+  EXPECT_EQ(shown.out.find("0 of its"), std::string::npos) << shown.out;
+}
+
 TEST_F(InspectGradients, FlagsThatContradictAreRefused) {
   for (auto const& [words, part] : std::vector<std::pair<std::vector<std::string>, std::string>>{
            {{"--size", "baby", "--clip", "2"}, "--clip is of --gradients"},

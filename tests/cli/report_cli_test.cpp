@@ -153,6 +153,38 @@ TEST_F(ReportVerb, SeveralRunsAreComparedAndWhatDiffersIsNamed) {
   EXPECT_EQ(count(page, "class=\"verdict"), 3u) << "two cards in their grid";
 }
 
+TEST_F(ReportVerb, LossesOfDifferentDataAreNotRanked) {
+  std::string other = kMadeConfig;
+  other.replace(other.find("plays"), 5, "poems");
+  auto const low = [](int64_t s) { return 0.8 + 3 * std::exp(-double(s) / 150); };
+  std::string const a = make("a"), again = make("again"), same = make("same", {.train = low}),
+                    elsewhere = make("other", {.train = low}, other);
+  auto const best_row_is_bold = [](std::string const& page) {
+    size_t const row = page.find("best val loss");
+    return has(page.substr(row, page.find("</tr>", row) - row), "class=\"best\"");
+  };
+  std::string const ranked = page_of({a, again, same});
+  EXPECT_TRUE(has(ranked, "C reaches the lowest val loss"));
+  EXPECT_TRUE(best_row_is_bold(ranked));
+  std::string const page = page_of({a, again, elsewhere});
+  EXPECT_FALSE(has(page, "reaches the lowest"));
+  EXPECT_TRUE(has(page, "The runs read different data, so their losses do not compare"));
+  EXPECT_FALSE(best_row_is_bold(page));
+}
+
+TEST_F(ReportVerb, ARateOfAllSitesIsOneSettingAndWhatFollowsFromOthersIsNone) {
+  std::string const sites =
+                        "embedding-dropout = 0.2\nattention-dropout = 0.2\nattention-residual-dropout = 0.2\n"
+                        "mlp-residual-dropout = 0.2\n",
+                    three = "dropout = 0.2\nweight-decay = 0.2\npatience = 5\n";
+  std::string const a = make("a"), b = make("b", {}, kMadeConfig + sites + three + "warmup = 100\n"),
+                    shorter = make("shorter", {}, kMadeConfig + "lr = 0.0005\nmin-lr = 0.00005\n");
+  EXPECT_TRUE(has(page_of({a, b}), "They differ in weight-decay, dropout and patience") ||
+              has(page_of({a, b}), "They differ in dropout, weight-decay and patience"));
+  EXPECT_TRUE(has(page_of({a, shorter}), "They differ in lr<")) << "not in the floor, which is a tenth of it";
+  EXPECT_TRUE(has(page_of({a, make("own", {}, kMadeConfig + "min-lr = 0.00002\n")}), "They differ in min-lr<"));
+}
+
 TEST_F(ReportVerb, TenRunsHaveFourHuesAndStayCompact) {
   std::vector<std::string> runs;
   for (int i = 0; i < 10; ++i)

@@ -29,6 +29,19 @@ TEST(EvaluationLine, SaysNotFiniteOfALossThatIsNot) {
   EXPECT_EQ(said.find("nan"), said.npos) << said;
 }
 
+TEST(EvaluationLine, SaysWhetherTheBestIsBetterThanTheBeginning) {
+  TrainScreen screen(100, "run");
+  auto const said_of = [&](int64_t step, double val, bool best) {
+    testing::internal::CaptureStderr();
+    screen.evaluated({.step = step, .train = 3, .val = val, .val_bits_per_byte = NAN, .best = best, .seconds = 1});
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said_of(0, 2.5, false).find("best"), std::string::npos);
+  EXPECT_NE(said_of(5, 2.6, true).find("the best so far but for the 2.5000 it began with\n"), std::string::npos);
+  EXPECT_EQ(said_of(10, 2.7, false).find("best"), std::string::npos);
+  EXPECT_NE(said_of(15, 2.4, true).find("the best so far\n"), std::string::npos);
+}
+
 TEST(ProgressLine, SaysNotFiniteOfANumberThatIsNot) {
   EXPECT_EQ(number_text("norm", 0.126, 2), "norm 0.13");
   for (double const v : {double(NAN), double(INFINITY)}) EXPECT_EQ(number_text("norm", v, 2), "norm not finite");

@@ -277,6 +277,12 @@ TEST_F(Train, FromAModelKeepsItsShapeAndBeginsAtItsLoss) {
   EXPECT_TRUE(refused.code == 65 || refused.code == 78) << refused.code << refused.err;
   EXPECT_NE(refused.err.find("tokenizer"), std::string::npos) << refused.err;
   EXPECT_FALSE(std::filesystem::exists(folder / "third"));
+  auto of_text = words;  // a text is named as it was given, not by where it was prepared
+  of_text[2] = at("other.txt"), of_text[4] = at("third");
+  of_text.insert(of_text.end(), {"--tokenizer", "char"});
+  Ended const named = run(of_text);
+  EXPECT_EQ(named.code, 65) << named.err;
+  EXPECT_NE(named.err.find(at("other.txt") + " was prepared with another tokenizer"), std::string::npos) << named.err;
   auto conflicting = words;
   conflicting[4] = at("third");
   conflicting.insert(conflicting.end(), {"--layers", "3"});

@@ -42,6 +42,16 @@ TEST(Phases, StartLastsWhileTheLossIsNearTheFirst) {
   EXPECT_EQ(phases[2].phase, Phase::fast);
 }
 
+TEST(Phases, TheFirstFallIsFastAndNoneComesBack) {
+  std::vector<EvalReport> evals = {eval(0, 4.18), eval(50, 3.09), eval(100, 2.73)};
+  for (int64_t s = 150; s <= 400; s += 50) evals.push_back(eval(s, 2.73 - 0.3 * std::log(double(s) / 100)));
+  auto const phases = phases_of(evals, std::log(65.0));
+  EXPECT_EQ(phases[0].phase, Phase::start);
+  EXPECT_EQ(phases[1].phase, Phase::fast);
+  EXPECT_EQ(phases.back().phase, Phase::steady);
+  for (size_t i = 1; i < phases.size(); ++i) EXPECT_GE(int(phases[i].phase), int(phases[i - 1].phase)) << evals[i].step;
+}
+
 TEST(Phases, ARunThatBeginsFarBelowGuessingHasNoStart) {
   std::vector<EvalReport> evals;
   for (int64_t s = 0; s <= 400; s += 40) evals.push_back(eval(s, 2.5));
