@@ -146,15 +146,35 @@ Drawn const* first_overfitting(Drawing const& all) {
   return nullptr;
 }
 
-void mark_best(Drawing const& all, Figure& figure) {
+// Places of curves behind a label's text: its baseline lies `dy` px below `from`, and it goes to the right or the left.
+size_t crowded(Drawing const& all, Figure const& figure, std::vector<Curves> const& curves, Point from, bool left,
+               int dy) {
+  constexpr double kHeight = 380, kWide = 0.12, kUp = 12, kDown = 5;  // px of the plot; of its width; px of the text
+  double const at = figure.plot.x().at(from.x), begin = left ? at - kWide : at, end = left ? at : at + kWide;
+  double const baseline = kHeight * (1 - figure.plot.y().at(from.y)) + dy;
+  size_t n = 0;
+  for (Curves const& c : curves)
+    for (auto const& points : {columns_of(c.val, kMostEvals).mean, columns_of(c.train, all.columns).mean})
+      for (Point const p : points) {
+        double const x = figure.plot.x().at(p.x), y = kHeight * (1 - figure.plot.y().at(p.y));
+        n += x >= begin && x <= end && y > baseline - kUp && y < baseline + kDown;
+      }
+  return n;
+}
+
+void mark_best(Drawing const& all, Figure& figure, std::vector<Curves> const& curves) {
+  constexpr int kAbove = -16, kBelow = 24;  // px
   for (Drawn const& d : all.runs) {
     if (all.runs.size() > kFewRuns || !std::isfinite(d.numbers.best)) continue;
     Point const best{double(d.numbers.best_step), d.numbers.best};
     figure.plot.ring(d.key, best);
     if (d.history.evals.empty() || d.history.evals.back().step == d.numbers.best_step) continue;
     double const at = figure.plot.x().at(best.x);
-    figure.plot.say({at, 1 - figure.plot.y().at(best.y), at > 0.85 ? -6 : 6, -16}, "best " + report::loss_text(best.y),
-                    at > 0.85 ? "say e" : "say");
+    bool const left = at > 0.85;
+    bool const above =
+        crowded(all, figure, curves, best, left, kAbove) <= crowded(all, figure, curves, best, left, kBelow);
+    figure.plot.say({at, 1 - figure.plot.y().at(best.y), left ? -6 : 6, above ? kAbove : kBelow},
+                    "best " + report::loss_text(best.y), left ? "say e" : "say");
   }
 }
 
@@ -238,7 +258,7 @@ std::string main_chart(Drawing const& all) {
       label_end(figure, d, columns_of(curves[i].train, all.columns).mean, "train", true, few,
                 beside(figure, curves[i]));
   }
-  mark_best(all, figure);
+  mark_best(all, figure, curves);
   mark_breaks(all, figure, !first_overfitting(all) ? 3 : few ? 1 : 0);
   mark_rollbacks(all, figure, !first_overfitting(all) ? 3 : few ? 1 : 0);
   figure.table = table_of(all);
