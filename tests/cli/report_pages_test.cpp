@@ -8,6 +8,7 @@
 #include "tests/support/files.h"
 #include "tests/support/logs.h"
 #include "tests/support/program.h"
+#include "tests/support/runs.h"
 
 namespace folio::test {
 namespace {
@@ -25,6 +26,10 @@ class Pages : public testing::Test {
     words.push_back("--out"), words.push_back(path("page.html"));
     Ended const e = run(words);
     EXPECT_EQ(e.code, 0) << e.err;
+    return looked_at();
+  }
+  // page.html.
+  std::vector<Json> looked_at() {
     std::string const command = "'" + std::string(std::getenv("FOLIO_SOURCE")) + "/tools/page_shots' '" +
                                 path("page.html") + "' --out '" + path("shots") + "' > '" + path("said") + "' 2> '" +
                                 path("err") + "'";
@@ -82,6 +87,28 @@ TEST_F(Pages, OfRunsThatBrokeOrHaveNoStepReadWell) {
     for (Json const& v : drawn(runs)) EXPECT_EQ(v["good"], true) << dump(v);
     SKIP_WITHOUT_CHROMIUM();
   }
+}
+
+TEST_F(Pages, OfSweepsReadWellAtEveryWidth) {
+  write_file(folder_ / "text.txt", speeches());
+  write_file(folder_ / "s.toml",
+             "layers = 1\nheads = 1\nembd = 8\ncontext = 8\nbatch = 2\nsteps = 20\neval-every = 5\nstats-every = 5\n"
+             "eval-batches = \"1\"\nseeds = [1, 2]\n[random]\nruns = 9\nlr = { log-uniform = [1e-4, 1e-1] }\n"
+             "dropout = { uniform = [0, 0.4] }\nweight-decay = { choice = [0.1, 0.01] }\n[[list]]\n"
+             "name = \"a setting with a long name that says all of what it is for\"\nlr = 9.0\nmin-lr = 9.0\n"
+             "[halving]\nfirst = 5\neta = 2\n");
+  Ended const e = run({"sweep", path("s.toml"), "--data", path("text.txt"), "--out", path("sweep"), "--threads", "1"});
+  ASSERT_EQ(e.code, 0) << e.err;
+  std::string const page = read_file(folder_ / "sweep" / "sweep.html");
+  write_file(folder_ / "page.html", page);
+  for (Json const& v : looked_at()) EXPECT_EQ(v["good"], true) << dump(v);
+  size_t links = 0;
+  for (size_t at = 0; (at = page.find("href=\"runs/", at)) != page.npos; ++links) {
+    at += 6;
+    EXPECT_TRUE(std::filesystem::exists(folder_ / "sweep" / page.substr(at, page.find('"', at) - at)));
+  }
+  EXPECT_GE(links, 9u);
+  SKIP_WITHOUT_CHROMIUM();
 }
 
 }  // namespace
