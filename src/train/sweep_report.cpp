@@ -96,8 +96,10 @@ class Page {
     std::string out;
     size_t const learnt = size_t(std::ranges::count_if(ranking_, [](Ranked const& r) { return r.learnt(); }));
     if (learnt > 1) {
-      Ranked const& last = ranking_[learnt - 1];
-      out = fmt::format("Of {} settings that learnt the last, “{}”, reached {:.3f}. ", learnt, name_of(last), last.val);
+      double last = 0;
+      for (Ranked const& r : ranking_)
+        if (r.learnt()) last = std::max(last, r.val);
+      out = fmt::format("{} settings learnt; the highest of their losses is {:.3f}. ", learnt, last);
     }
     if (varied_.empty()) return out + fmt::format("The runs differ in their seeds alone.");
     if (varied_.size() > 6) return out + fmt::format("{} settings are varied.", varied_.size());
@@ -277,12 +279,15 @@ class Page {
       show += "<div>" + report::markup_of(t) + "</div>";
     }
     Reached const& most = *std::ranges::max_element(all, {}, &Reached::apart);
+    bool const of_grid =  // else what differs besides is not the same for each value
+        std::ranges::none_of(sweep_.settings(), [](Setting const& one) { return one.of == Setting::Of::random; });
     bool const cut = std::ranges::any_of(ranking_, [&](Ranked const& r) { return r.step < ranking_[0].step; });
     return Section{
         .id = "values",
         .link = "Values",
-        .title = all.size() > 1 ? fmt::format("{} matters most: {:.3f} between its values", most.field, most.apart())
-                                : fmt::format("{:.3f} between the values of {}", most.apart(), most.field),
+        .title = !of_grid         ? "What each value reached"
+                 : all.size() > 1 ? fmt::format("{} matters most: {:.3f} between its values", most.field, most.apart())
+                                  : fmt::format("{:.3f} between the values of {}", most.apart(), most.field),
         .says = {fmt::format("The lowest validation loss with each value of what [grid] and [random] vary{}.",
                              cut ? fmt::format(", after {} steps", report::grouped(ranking_[0].step)) : "")},
         .how = "A bar is what lies over the best value’s loss.",
@@ -373,19 +378,24 @@ size_t best_run(Sweep const& sweep, Ranked const& r) {
 
 std::string finding_of(Sweep const& sweep) {
   auto const ranks = sweep.ranking();
-  auto const name = [&](Ranked const& r) { return sweep.settings()[r.setting].name; };
+  // Names that are too long for a title are said by their letters in the page, which go by rank.
+  constexpr size_t kLong = 36;
+  auto const text = [&](size_t rank) { return sweep.settings()[ranks[rank].setting].name; };
+  bool is_long = false;
+  for (size_t rank = 0; rank < std::min<size_t>(2, ranks.size()); ++rank)
+    is_long = is_long || report::display_width(text(rank)) > kLong;
+  auto const name = [&](size_t rank) { return is_long ? report::letter_of(rank) : "“" + text(rank) + "”"; };
   if (ranks.empty() || !std::isfinite(ranks[0].val)) return "No run has been evaluated yet";
   if (!ranks[0].learnt()) return "No setting learns: no validation loss is below that of guessing";
-  std::string const best = fmt::format("“{}” reaches the lowest validation loss, {:.3f}", name(ranks[0]), ranks[0].val);
+  std::string const best = fmt::format("{} reaches the lowest validation loss, {:.3f}", name(0), ranks[0].val);
   if (ranks.size() < 2 || !ranks[1].learnt()) return best;
   double const noise = std::max(ranks[0].deviation, ranks[1].deviation);
   if (int64_t const step = std::min(ranks[0].step, ranks[1].step); step < ranks[0].step)
-    return fmt::format("{}; at step {}, the last of “{}”, {:.3f} against {:.3f}", best, report::grouped(step),
-                       name(ranks[1]), sweep.val_by(ranks[0].setting, step), sweep.val_by(ranks[1].setting, step));
+    return fmt::format("{}; at step {}, the last of {}, {:.3f} against {:.3f}", best, report::grouped(step), name(1),
+                       sweep.val_by(ranks[0].setting, step), sweep.val_by(ranks[1].setting, step));
   double const apart = ranks[1].val - ranks[0].val;
-  if (noise > 0 && apart < noise)
-    return fmt::format("{}; “{}” is as good within what seeds differ by", best, name(ranks[1]));
-  return fmt::format("{}, {:.3f} below “{}”", best, std::max(0.0, apart), name(ranks[1]));
+  if (noise > 0 && apart < noise) return fmt::format("{}; {} is as good within what seeds differ by", best, name(1));
+  return fmt::format("{}, {:.3f} below {}", best, std::max(0.0, apart), name(1));
 }
 
 std::string val_text(Ranked const& r, int digits) {
