@@ -32,33 +32,60 @@ FOLIO_HOST_DEVICE inline double of_rank(double* values, int64_t n, int64_t k) {
 }
 FOLIO_HOST_DEVICE inline double median_of(double* values, int64_t n) { return of_rank(values, n, n / 2); }
 
-/// Of `value` against the last `count` of a ring of kScoredSteps into which `count` were put. The level that it is
-/// compared with is the median of the newest third; the trend that is taken out is the line through the medians of the
-/// first and the last third (Tukey's resistant line). `least` is added to the deviation: a window without noise calls
-/// nothing a spike that is not above that.
-FOLIO_HOST_DEVICE inline double robust_score(double value, double const* ring, int64_t count, double least_share,
-                                             double least) {
+inline constexpr int64_t kTogether = 5;     // steps in a row that are scored together
+inline constexpr double kMostTogether = 5;  // that one of them adds
+
+/// What a value is compared with: its score is its distance above the level in deviations.
+struct Usual {
+  double level = 0, deviation = 0;
+  FOLIO_HOST_DEVICE double score(double value) const { return (value - level) / deviation; }
+};
+/// Of a ring of kScoredSteps into which `count` values were put, without the newest `apart`. The level is the median of
+/// the newest third; the trend that is taken out is the line through the medians of the first and the last third
+/// (Tukey's resistant line). `least_share` of the level and `least` are added to the deviation: a window without noise
+/// calls nothing a spike that is not above that.
+FOLIO_HOST_DEVICE inline Usual usual(double const* ring, int64_t count, int64_t apart, double least_share,
+                                     double least) {
   double v[kScoredSteps] = {};
-  int64_t const n = count < kScoredSteps ? count : kScoredSteps, third = n / 3, first = count - n;
-  for (int64_t i = 0; i < third; ++i) v[i] = ring[(first + i) % kScoredSteps];
+  int64_t const end = count - apart, most = kScoredSteps - apart;
+  int64_t const n = end < most ? end : most, third = n / 3, first = end - n;
+  auto const at = [&](int64_t i) { return ring[(first + i) % kScoredSteps]; };
+  for (int64_t i = 0; i < third; ++i) v[i] = at(i);
   double const begin = median_of(v, third);
-  for (int64_t i = 0; i < third; ++i) v[i] = ring[(first + n - third + i) % kScoredSteps];
+  for (int64_t i = 0; i < third; ++i) v[i] = at(n - third + i);
   double const level = median_of(v, third), slope = (level - begin) / static_cast<double>(n - third);
-  auto const detrended = [&](int64_t i) { return ring[(first + i) % kScoredSteps] - slope * static_cast<double>(i); };
+  auto const detrended = [&](int64_t i) { return at(i) - slope * static_cast<double>(i); };
   for (int64_t i = 0; i < n; ++i) v[i] = detrended(i);
   double const centre = median_of(v, n);
   for (int64_t i = 0; i < n; ++i) v[i] = std::fabs(detrended(i) - centre);
-  double const deviation = 1.4826 * median_of(v, n);
-  return (value - level) / (deviation + least_share * std::fabs(level) + least);
+  return {level, 1.4826 * median_of(v, n) + least_share * std::fabs(level) + least};
 }
 
-/// Of the step whose loss and norm are in the state, both finite: the larger of its two scores. 0 as long as the window
-/// has fewer than kLeastScored steps.
+/// Of this step's loss and those of the accepted ones just before it, against the steps before them all: the sum of
+/// their scores over the root of how many they are, as noise would grow (Stouffer 1949). No score counts for more than
+/// kMostTogether, so that one outlier among them is not enough.
+FOLIO_HOST_DEVICE inline double score_together(StepState const& s) {
+  constexpr int64_t kBefore = kTogether - 1;
+  Usual const u = usual(s.losses, s.scored, kBefore, 0.01, 1e-6);
+  double sum = 0;
+  for (int64_t i = 0; i <= kBefore; ++i) {
+    double const score = u.score(i == 0 ? s.loss : s.losses[(s.scored - i) % kScoredSteps]);
+    sum += score < kMostTogether ? score : kMostTogether;
+  }
+  return sum / std::sqrt(static_cast<double>(kTogether));
+}
+
+/// Of the step whose loss and norm are in the state, both finite: the largest of its loss's score, its norm's, and that
+/// of its loss together with those before it. One loss that is a little high is noise; five in a row are what a burst
+/// of the rate leaves. 0 as long as the window has fewer than kLeastScored steps.
 FOLIO_HOST_DEVICE inline double spike_score(StepState const& s) {
   if (s.scored < kLeastScored) return 0;
-  double const of_loss = robust_score(s.loss, s.losses, s.scored, 0.01, 1e-6),
-               of_norm = robust_score(log_of(s.norm), s.log_norms, s.scored, 0, 0.2);
-  return of_loss < of_norm ? of_norm : of_loss;
+  double const of_loss = usual(s.losses, s.scored, 0, 0.01, 1e-6).score(s.loss),
+               of_norm = usual(s.log_norms, s.scored, 0, 0, 0.2).score(log_of(s.norm));
+  double const of_one = of_loss < of_norm ? of_norm : of_loss;
+  if (s.scored < kLeastScored + kTogether) return of_one;
+  double const together = score_together(s);
+  return of_one < together ? together : of_one;
 }
 
 /// Takes an accepted step into the window.

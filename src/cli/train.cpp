@@ -151,12 +151,14 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
   if (c.run.tensorboard) watching.push_back(&board.emplace(Path(c.out) / "tensorboard", loop.state().step + 1));
   train::Watchers watchers(watching);
   train::Outcome const outcome = loop.run(watchers, [&](train::Pace const& pace) -> train::Asked {
-    bool const late = seconds_since(began) + pace.next > limit;
+    double const gone = seconds_since(began);
+    bool const late = gone + pace.next > limit;
+    bool const must_measure = !pace.has_saved && gone > limit / 2 && pace.steps > 0;  // how long a save takes
     return {.stop = signalled()                                      ? "signal"
                     : c.stop_after > 0 && pace.steps >= c.stop_after ? "stop-after"
                     : late                                           ? "time-limit"
                                                                      : nullptr,
-            .save = save_asked_for()};
+            .save = save_asked_for() || must_measure};
   });
   screen.finish();
   return report(c, loop, outcome, memory);

@@ -181,7 +181,7 @@ void TrainScreen::spiked(train::StepReport const& r, train::Spike const& s) {
 }
 
 void TrainScreen::rolled_back(train::Rollback const& r) {
-  last_spike_ = r.to;
+  last_spike_ = -1;  // the next is another, of other data
   say(Level::warning, fmt::format("step {}: {}; gone back to the checkpoint of step {}, {} {} are passed over", r.step,
                                   r.why == "spike" ? "a spike" : "the loss or the gradient norm is not finite", r.to,
                                   r.skipped, r.skipped == 1 ? "batch" : "batches"));

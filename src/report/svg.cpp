@@ -173,6 +173,13 @@ void Plot::event(double x) {
   back_ += fmt::format("<line class=\"at\" x1=\"{}\" x2=\"{}\" y1=\"5%\" y2=\"100%\"/>", at, at);
 }
 
+void Plot::notch(std::string const& key, double x) {
+  over_ += fmt::format(
+      "<svg x=\"{}\" y=\"100%\" width=\"1\" height=\"1\" overflow=\"visible\"><path class=\"notch {}\" d=\"M0 -10L-4 "
+      "-1H4Z\"/></svg>",
+      percent(x_.at(x)), key);
+}
+
 void Plot::ring(std::string const& key, Point at) {
   over_ += fmt::format("<circle class=\"ring {}\" cx=\"{}\" cy=\"{}\" r=\"5\"/>", key, percent(x_.at(at.x)),
                        percent(1 - std::clamp(y_.at(at.y), 0.0, 1.0)));

@@ -46,9 +46,10 @@ class Plot {
     double x, low, high;
   };
   void band(std::string const& key, std::vector<Span> const& spans);
-  void reference(double y);             // dashed
-  void usual(double low, double high);  // a field behind everything
-  void event(double x);                 // a line upwards
+  void reference(double y);                      // dashed
+  void usual(double low, double high);           // a field behind everything
+  void event(double x);                          // a line upwards
+  void notch(std::string const& key, double x);  // a small triangle on the foot
   void ring(std::string const& key, Point at);
   void cross(std::string const& key, double x);  // at the upper edge: from here on there is no value
   /// Words in the plot, at shares of it from the left and from the top, moved by px. `classes`: e (ends there), m (its

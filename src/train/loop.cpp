@@ -125,7 +125,7 @@ Outcome Loop::run(Watcher& watcher, std::function<Asked(Pace const&)> const& ask
     take_saves(watcher);
     if (p_.options.patience > 0 && state_.patience.waited >= p_.options.patience)
       return end_early(Outcome::out_of_patience, "patience", watcher);
-    Asked const asked = ask({taken, seconds_to_end()});
+    Asked const asked = ask({taken, seconds_to_end(), saved_});
     if (asked.stop) return end_early(Outcome::stopped, asked.stop, watcher);
     if (asked.save) save_as_asked(watcher);
     ++taken;

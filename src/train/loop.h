@@ -54,6 +54,7 @@ struct Pace {
   /// Seconds until the run would have ended, if it took one more step: that step and what follows it, and a save, each
   /// as long as the longest so far.
   double next = 0;
+  bool has_saved = false;  // in this call, so that `next` knows how long a save takes
 };
 struct Asked {                 // between two steps
   char const* stop = nullptr;  // a reason to end here, for the log; null: none

@@ -126,18 +126,21 @@ void mark_breaks(Drawing const& all, Figure& figure, int most) {  // at most so 
 }
 
 // Where runs went back to a checkpoint; the curve is the path that was taken.
-void mark_rollbacks(Drawing const& all, Figure& figure, int most) {  // at most so many in words
-  int said = 0;
+void mark_rollbacks(Drawing const& all, Figure& figure) {
+  report::HtmlTable table{.heads = {"from step", "back to", "for", "batches passed over"}, .classes = "dense"};
+  if (all.several()) table.heads.insert(table.heads.begin(), "run");
   for (Drawn const& d : all.runs)
     for (Rollback const& r : d.history.rollbacks) {
-      figure.plot.event(double(r.to));
-      if (said == most) continue;
-      double const at = figure.plot.x().at(double(r.to));
-      bool const left = at > 0.6;
-      figure.plot.say({at, 1, left ? -6 : 6, -8 - 15 * said++},
-                      fmt::format("{} went back from {} to {}", d.letter, step_text(r.step), step_text(r.to)),
-                      left ? "say e" : "say");
+      figure.plot.notch(d.key, double(r.to));
+      table.rows.push_back(
+          {step_text(r.step), step_text(r.to), r.why == "spike" ? "a spike" : "not finite", step_text(r.skipped)});
+      if (all.several()) table.rows.back().insert(table.rows.back().begin(), d.letter);
     }
+  if (!table.rows.empty()) figure.table += report::details("Where it went back", report::markup_of(table));
+}
+
+bool went_back(Drawing const& all) {
+  return std::ranges::any_of(all.runs, [](Drawn const& d) { return !d.history.rollbacks.empty(); });
 }
 
 Drawn const* first_overfitting(Drawing const& all) {
@@ -223,14 +226,15 @@ std::string main_chart(Drawing const& all) {
     if (said.size() < 300)
       said += fmt::format("{} ends at train {}, val {}. ", d.letter, report::loss_text(d.numbers.final_train),
                           report::loss_text(d.numbers.judged_by_val ? d.numbers.final : NAN));
-  Figure figure = step_figure(
-      all,
-      {.id = "loss",
-       .head = "Loss",
-       .unit = fmt::format("nats a token, log scale; thick: {}, thin: train, shade: its batches", judged_words(all)),
-       .description = title_of_losses(all) + ". " + said,
-       .height = 380},
-      *y, 7);
+  Figure figure =
+      step_figure(all,
+                  {.id = "loss",
+                   .head = "Loss",
+                   .unit = fmt::format("nats a token, log scale; thick: {}, thin: train, shade: its batches{}",
+                                       judged_words(all), went_back(all) ? "; triangles: gone back to this step" : ""),
+                   .description = title_of_losses(all) + ". " + said,
+                   .height = 380},
+                  *y, 7);
   draw(all, figure, curves, true);
   if (guess <= y->high) {
     figure.plot.reference(guess);
@@ -260,8 +264,8 @@ std::string main_chart(Drawing const& all) {
   }
   mark_best(all, figure, curves);
   mark_breaks(all, figure, !first_overfitting(all) ? 3 : few ? 1 : 0);
-  mark_rollbacks(all, figure, !first_overfitting(all) ? 3 : few ? 1 : 0);
   figure.table = table_of(all);
+  mark_rollbacks(all, figure);
   return figure.markup();
 }
 

@@ -242,14 +242,13 @@ std::vector<std::string> steering_says(Drawing const& all) {
                       subject(all, d, true), step_text(int64_t(spikes.size())), spikes.size() == 1 ? "spike" : "spikes",
                       step_text(most.step), step_text(std::llround(most.score)), most.accepted ? "taken" : "refused"));
     }
-    if (auto const& back = d.history.rollbacks; !back.empty())
-      says.push_back(
-          fmt::format("{} went back to a checkpoint {}, the last time from step {} to {} for {}, and passed "
-                      "over {} {}.",
-                      subject(all, d, true), back.size() == 1 ? "once" : step_text(int64_t(back.size())) + " times",
-                      step_text(back.back().step), step_text(back.back().to),
-                      back.back().why == "spike" ? "a spike" : "a value that was not finite",
-                      step_text(back.back().skipped), back.back().skipped == 1 ? "batch" : "batches"));
+    if (auto const& back = d.history.rollbacks; !back.empty()) {
+      int64_t batches = 0;
+      for (Rollback const& r : back) batches += r.skipped;
+      says.push_back(fmt::format("{} went back to a checkpoint {}, and passed over {} {}.", subject(all, d, true),
+                                 back.size() == 1 ? "once" : step_text(int64_t(back.size())) + " times",
+                                 step_text(batches), batches == 1 ? "batch" : "batches"));
+    }
   }
   return says;
 }

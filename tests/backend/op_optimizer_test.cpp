@@ -299,13 +299,13 @@ TEST_P(OpOptimizer, TheLossScaleHalvesOnOverflowAndDoublesAfterCleanSteps) {
 }
 
 // The definition, by sorting: a window of the last 64, its level, its trend, its deviation.
-double score_of(double value, std::vector<double> const& taken, double share, double least) {
+double score_of(double value, std::vector<double> const& taken, double share, double least, size_t most = 64) {
   auto const median = [](std::vector<double> v) {
     std::ranges::sort(v);
     return v[v.size() / 2];
   };
   if (taken.size() < 32) return 0;
-  std::vector<double> const w(taken.end() - std::min<int64_t>(64, int64_t(taken.size())), taken.end());
+  std::vector<double> const w(taken.end() - std::ptrdiff_t(std::min(most, taken.size())), taken.end());
   auto const third = std::ptrdiff_t(w.size() / 3);
   double const begin = median({w.begin(), w.begin() + third}), level = median({w.end() - third, w.end()}),
                slope = (level - begin) / double(w.size() - size_t(third));
@@ -314,6 +314,15 @@ double score_of(double value, std::vector<double> const& taken, double share, do
   double const centre = median(rest);
   for (double& r : rest) r = std::abs(r - centre);
   return (value - level) / (1.4826 * median(rest) + share * std::abs(level) + least);
+}
+
+// Of five losses, this one and the four before it, none for more than 5.
+double score_of_five(double value, std::vector<double> const& taken) {
+  if (taken.size() < 32 + 5) return -INFINITY;
+  std::vector<double> const before(taken.begin(), taken.end() - 4);
+  double sum = std::min(5.0, score_of(value, before, 0.01, 1e-6, 60));
+  for (auto v = taken.end() - 4; v != taken.end(); ++v) sum += std::min(5.0, score_of(*v, before, 0.01, 1e-6, 60));
+  return sum / std::sqrt(5);
 }
 
 struct ScoredStep {
@@ -344,7 +353,8 @@ TEST_P(OpOptimizer, ASpikeIsWhatStandsFarAboveTheStepsThatWereTaken) {
         rig.backend->upload(state, &s);
         rig.backend->decide_step(state, {.clip = 0, .spike = refused_above});
         s = rig.read_object<StepState>(state);
-        double const score = std::max(score_of(loss, losses, 0.01, 1e-6), score_of(std::log(s.norm), norms, 0, 0.2));
+        double const score = std::max({score_of(loss, losses, 0.01, 1e-6), score_of(std::log(s.norm), norms, 0, 0.2),
+                                       score_of_five(loss, losses)});
         EXPECT_NEAR(s.spike_score, score, 1e-9 * (1 + std::abs(score))) << "step " << i;
         bool const planted = i >= 60 && i % 23 == 0;
         EXPECT_EQ(s.spike_score > 8, planted) << "step " << i << ": " << s.spike_score;
@@ -374,6 +384,28 @@ TEST_P(OpOptimizer, AfterFiveSpikesInARowTheLevelIsAnother) {
     // One that is not finite is neither a spike nor the end of a row of them.
     EXPECT_EQ(taken, std::string(40, '.') + "xxxxxx" + std::string(44, '.'));
     EXPECT_EQ(rig.read_object<StepState>(state).scored, 44);
+    return {};
+  });
+}
+
+TEST_P(OpOptimizer, FiveStepsInARowThatAreALittleHighAreASpikeAndTwoAreNot) {
+  run_body(candidate(), [&](Rig& rig) -> Outputs {
+    Values const noise = Draw(7).normal(100);
+    for (int const high : {2, 5}) {
+      Tensor const state = rig.object(StepState{});
+      double most = 0;
+      for (int i = 0; i < 100; ++i) {
+        rig.backend->begin_step(state, rig.object(StepInput{.rate = 1, .inverse_total = 1}));
+        StepState s = rig.read_object<StepState>(state);
+        s.loss = i >= 80 && i < 80 + high ? 3.9 : 3 + 0.2 * noise[size_t(i)], s.norm_squared = 1;
+        rig.backend->upload(state, &s);
+        rig.backend->decide_step(state, {.clip = 0, .spike = 0});
+        double const score = rig.read_object<StepState>(state).spike_score;
+        EXPECT_LT(i < 83 ? score : 0, 8) << "step " << i << ": one step, or a few";
+        most = std::max(most, score);
+      }
+      EXPECT_EQ(most > 8, high == 5) << most;
+    }
     return {};
   });
 }

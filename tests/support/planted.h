@@ -21,6 +21,8 @@ struct Planted {
   double burst = 100;
   int64_t stop_after = 0;          // stop after so many steps of this call; 0: never
   bool leave_at_rollback = false;  // end as if killed, behind the first
+  bool leave_at_spike = false;     // between the first spike and what is done about it
+  int64_t leave_behind = 0;        // so many steps behind the first rollback; 0: never
 };
 
 /// `text` with a stretch of its own letters drawn at random.
@@ -102,6 +104,7 @@ class DrillRun : public train::Watcher {
 
   void stepped(train::StepReport const& r) override {
     ++read_;
+    if (!rollbacks.empty() && r.step == rollbacks.back().to + plan_.leave_behind) throw Left();
     if (poisoned_ == 0 && r.step == plan_.poison_after) {
       poisoned_ = r.step;
       Tensor const w = trainer_->weights().blocks[0].c_attn.weight.master;
@@ -113,19 +116,20 @@ class DrillRun : public train::Watcher {
     if (plan_.burst_after > 0 && burst_ == 0 && r.step == plan_.burst_after) {
       burst_ = plan_.burst_steps;
       lr_ = options_.schedule.lr, min_lr_ = options_.schedule.min_lr;
-      options_.schedule.lr *= plan_.burst;
+      options_.schedule.lr *= plan_.burst, options_.schedule.min_lr *= plan_.burst;
     } else if (burst_ > 0 && --burst_ == 0) {
-      options_.schedule.lr = lr_, burst_ = -1;
+      options_.schedule.lr = lr_, options_.schedule.min_lr = min_lr_, burst_ = -1;
     }
   }
   void rolled_back(train::Rollback const& r) override {
     rollbacks.push_back(r);
     for (int64_t i = train::passed_over_besides(r.in_a_row); i > 0; --i) passed_over.insert(read_++);
     if (plan_.leave_at_rollback) throw Left();
-    if (burst_ > 0) options_.schedule.lr = lr_, burst_ = -1;
+    if (burst_ > 0) options_.schedule.lr = lr_, options_.schedule.min_lr = min_lr_, burst_ = -1;
   }
   void spiked(train::StepReport const&, train::Spike const& s) override {
     spikes.push_back(s), spike_batches.push_back(read_ - 1);
+    if (plan_.leave_at_spike) throw Left();
   }
   void refused(train::StepReport const& r, int64_t) override { refused_steps.push_back(r.step); }
   void evaluated(train::EvalReport const& r) override { val = r.val; }
@@ -139,7 +143,7 @@ class DrillRun : public train::Watcher {
   std::vector<int64_t> refused_steps;
   std::set<int64_t> passed_over;          // likewise: unseen, beside a bad one
   int64_t read() const { return read_; }  // batches so far
-  struct Left {};                         // what is thrown to leave_at_rollback
+  struct Left {};                         // what is thrown to leave
 
  private:
   train::RunOptions options_;

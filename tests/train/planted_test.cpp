@@ -85,6 +85,13 @@ TEST_F(PlantedRun, GoesBackOverGarbageTheSameHoweverOftenItEnds) {
   for (int64_t const after : {70, 130, 200}) (void)go("stopped", "garbage", {.stop_after = after});
   (void)go("stopped", "garbage");
   expect_same("run", "stopped");
+  EXPECT_THROW(go("seen", "garbage", {.leave_at_spike = true}), DrillRun::Left);
+  (void)go("seen", "garbage");
+  expect_same("run", "seen");
+  for (size_t i = 0; i < run.rollbacks.size(); ++i)  // some steps behind each, which are made again
+    EXPECT_THROW(go("on-its-way", "garbage", {.leave_behind = 7}), DrillRun::Left) << i;
+  (void)go("on-its-way", "garbage");
+  expect_same("run", "on-its-way");
   // Stopped just before a bad step, the run has a checkpoint there that the others have not.
   (void)go("asked", "garbage", {.stop_after = run.rollbacks[0].step - 1});
   (void)go("asked", "garbage");
@@ -147,6 +154,29 @@ TEST_F(PlantedRun, ABurstOfTheRateIsCuredByGoingBack) {
   EXPECT_EQ(cured.rollbacks[0].to, 120);
   EXPECT_LE(cured.rollbacks[0].step, 156);
   EXPECT_NEAR(cured.val, clean.val, 0.1);
+}
+
+TEST_F(PlantedRun, ABurstIsSeenUnderEveryPolicyAndTheRunGoesOn) {
+  for (char const* policy : {"warn", "skip"}) {
+    drill.options.on_spike = policy;
+    DrillRun const run = go(policy, "clean", {.burst_after = 150});
+    ASSERT_FALSE(run.spikes.empty()) << policy;
+    EXPECT_GT(run.spikes[0].step, 151);
+    EXPECT_LE(run.spikes[0].step, 156);
+    EXPECT_TRUE(run.rollbacks.empty());
+    EXPECT_EQ(run.state.step, kSteps);
+    EXPECT_EQ(run.state.step_state.accepted, kSteps - std::ranges::count(run.spikes, false, &train::Spike::accepted));
+    EXPECT_EQ(run.spikes[0].accepted, std::string(policy) == "warn");
+  }
+}
+
+TEST_F(PlantedRun, WhereTheOnlyCheckpointIsPoisonedItEndsAndSaysWhy) {
+  drill.options.on_nonfinite = "rollback", drill.options.checkpoint_every = 100;
+  Thrown const ended = thrown_by([&] { go("run", "clean", {.poison_after = 100}); });
+  EXPECT_EQ(ended.fault, int(Fault::diverged));
+  EXPECT_NE(ended.sentence.find("step 101 failed at about the place"), std::string::npos) << ended.sentence;
+  EXPECT_NE(ended.sentence.find("h.0.attn.c_attn.weight holds values that are not finite"), std::string::npos)
+      << ended.sentence;
 }
 
 TEST_F(PlantedRun, WithoutACheckpointYetTheStepIsSkipped) {
