@@ -44,7 +44,9 @@ std::string text_of(MemoryPlan const& plan) {
 
 std::string text_of(Available const& there, MemoryPlan const& plan) {
   uint64_t const bytes = there.bytes + (plan.device.total ? 0 : plan.held);  // what it holds already was granted, too
-  return fmt::format("{} can be had ({} {})", format_bytes(double(bytes)), format_bytes(double(there.bytes)), there.by);
+  return fmt::format("{} can be had ({} {}), of which {} stay free", format_bytes(double(bytes)),
+                     format_bytes(double(there.bytes)), there.by,
+                     format_bytes(double(with_reserve(plan.asks()) - plan.asks())));
 }
 
 std::string text_of_host() {
