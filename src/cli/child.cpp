@@ -14,7 +14,8 @@
 
 namespace folio::cli {
 
-Child::Child(std::vector<std::string> words, std::vector<std::string> const& unset, Path const& log) {
+Child::Child(std::vector<std::string> words, std::vector<std::string> const& unset, Path const& log,
+             std::map<std::string, std::string> const& set) {
   std::error_code error;
   std::string const self = std::filesystem::read_symlink("/proc/self/exe", error).string();
   check(!error, Fault::failed, "folio cannot find its own program: {}", error.message());
@@ -33,6 +34,7 @@ Child::Child(std::vector<std::string> words, std::vector<std::string> const& uns
     int const null = ::open("/dev/null", O_RDWR);
     ::dup2(null, STDIN_FILENO), ::dup2(null, STDOUT_FILENO), ::dup2(file, STDERR_FILENO);
     for (std::string const& name : unset) ::unsetenv(name.c_str());
+    for (auto const& [name, value] : set) ::setenv(name.c_str(), value.c_str(), 1);
     ::execv(list[0], list.data());
     ::_exit(127);
   }

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,9 +14,11 @@ namespace folio::cli {
 
 class Child {
  public:
-  /// Starts `folio WORDS…` with what it says appended to `log` and without the environment variables `unset`. It is
-  /// told to stop (SIGTERM) where this process ends first. A key pressed at the terminal reaches this process alone.
-  Child(std::vector<std::string> words, std::vector<std::string> const& unset, Path const& log);
+  /// Starts `folio WORDS…` with what it says appended to `log`, without the environment variables `unset` and with
+  /// those of `set`. It is told to stop (SIGTERM) where this process ends first. A key pressed at the terminal reaches
+  /// this process alone.
+  Child(std::vector<std::string> words, std::vector<std::string> const& unset, Path const& log,
+        std::map<std::string, std::string> const& set = {});
   ~Child();  // asks it to stop, and waits
   Child(Child const&) = delete;
   Child& operator=(Child const&) = delete;

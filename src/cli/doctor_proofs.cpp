@@ -41,7 +41,7 @@ Finding resumes(BackendChoice const& backend) {
   c.model.dropout = 0.1, c.run.batch = 8, c.run.steps = 24, c.run.eval_batches = "2";
   c.backend = backend;
   settle(c, {});
-  auto const rounds = prove_resume(c, c.run.steps, folder.path(), [](ResumeRound const&) {});
+  auto const rounds = prove_resume(c, c.run.steps, folder, [](std::string const&) {});
   for (ResumeRound const& r : rounds)
     if (!r.result.same()) return {State::broken, "resumes", text_of(r), {{"same", false}}};
   return {State::ok,

@@ -4,20 +4,17 @@
 
 #include <csignal>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "cli/child.h"
+#include "cli/interruption.h"
 #include "cli/kind.h"
 #include "cli/signals.h"
-#include "core/json.h"
 #include "core/progress.h"
 #include "train/history.h"
 
 namespace folio::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 enum class How { asked, killed, killed_within };
 
@@ -34,25 +31,13 @@ Plan const kPlans[] = {
     {"all three, one after the other", {How::asked, How::killed, How::killed_within}},
 };
 
-struct Logged {
-  int64_t step = 0;         // the last that is logged
-  double step_seconds = 0;  // of the steps so far, a step's
-};
-
-Logged logged_in(Path const& run) {
-  std::error_code error;
-  if (!std::filesystem::exists(run / "metrics.jsonl", error)) return {};
-  auto const steps = train::read_history(run / "metrics.jsonl").steps;
-  if (steps.empty()) return {};
-  auto const& last = steps.back();
-  return {last.step, last.seconds / double(steps.size())};
-}
-
 class Rounds {
  public:
   Rounds(TrainCommand c, int64_t steps, Path folder) : c_(std::move(c)), steps_(steps), folder_(std::move(folder)) {
     c_.run.accumulate = std::max<int64_t>(2, c_.run.accumulate);
+    // Twice before half of the steps: when the second begins to be written, the first is durable.
     c_.run.checkpoint_every = std::max<int64_t>(1, steps_ / 4);
+    c_.run.keep = 2, c_.run.keep_every = 0;
     c_.run.eval_every = std::min(c_.run.eval_every, std::max<int64_t>(1, steps_ / 2));
     if (c_.run.stats_every > 0) c_.run.stats_every = std::min(c_.run.stats_every, std::max<int64_t>(1, steps_ / 3));
     if (is_text(what_is(c_.data))) {
@@ -63,19 +48,34 @@ class Rounds {
     write_file(config(), to_toml(c_.run_fields()));
   }
 
+  // Of a run at once: the two newest, one more that was due, the best, and one that is being written.
+  static constexpr int64_t kCheckpoints = 5;
+
+  /// Bytes that the checkpoints of so many runs take at most.
+  size_t room(int64_t runs) const {
+    model::Config const config = c_.model.config(data_of(c_, folder_).vocab());
+    size_t const bytes = 3 * size_of(wide(c_.backend.compute_type()));  // of a weight and its moments
+    return size_t(runs * kCheckpoints * model::count_parameters(config).total()) * bytes;
+  }
+
   // Trains a run to its last step with these interruptions; says where they met it.
   std::string train(std::string const& name, std::vector<How> const& kinds) {
     Path const run = folder_ / name;
     std::string where;
+    int64_t from = 0;
     for (size_t i = 0; i < kinds.size(); ++i) {
-      int64_t const at = std::max<int64_t>(1, int64_t(i + 1) * steps_ / int64_t(kinds.size() + 1));
-      where += (i ? "; " : "") + interrupted(run, kinds[i], at);
+      int64_t const at = 1 + int64_t(i + 1) * steps_ / int64_t(kinds.size() + 1);
+      from = interrupted(run, kinds[i], at);
+      where += fmt::format("{}{} step {}, on from {}", i ? "; " : "", words_of(kinds[i]), at, from);
     }
-    auto const child = begin(run);
+    auto const child = begin(run, {});
     int const code = end_of(*child);
     auto const saved = train::checkpoint_steps(run);
     check((code == 0 || code == int(Fault::stopped)) && !saved.empty() && saved.back() == steps_, Fault::failed,
           "the run {} ended with {} before step {}: {}", run.string(), code, steps_, last_line(log_of(run)));
+    int64_t const resumed = last_resumed(run);
+    check(resumed == from, Fault::failed, "the run {} went on from step {}, where step {} was its newest checkpoint",
+          run.string(), resumed, from);
     return where;
   }
 
@@ -83,46 +83,41 @@ class Rounds {
   Path config() const { return folder_ / "config.toml"; }
   static Path log_of(Path const& run) { return run.string() + ".log"; }
 
-  std::unique_ptr<Child> begin(Path const& run) {
+  static char const* words_of(How how) {
+    return how == How::asked ? "in" : how == How::killed ? "before" : "behind micro-batch 1 of";
+  }
+
+  static int64_t last_resumed(Path const& run) {  // 0: never
+    int64_t step = 0;
+    for (train::Note const& note : train::history_of(run).notes)
+      if (note.type == "resume") step = note.step;
+    return step;
+  }
+
+  std::unique_ptr<Child> begin(Path const& run, std::map<std::string, std::string> const& set) {
     auto const saved = train::checkpoint_steps(run);
     int64_t const left = steps_ - (saved.empty() ? 0 : saved.back());
     std::vector<std::string> words = {"train", "--out", run.string(), "--quiet", "--resume", "auto"};
     if (!train::is_run_directory(run)) words.insert(words.end(), {"--config", config().string()});
     if (c_.backend.threads > 0) words.insert(words.end(), {"--threads", std::to_string(c_.backend.threads)});
     words.insert(words.end(), {"--stop-after", std::to_string(left)});
-    return std::make_unique<Child>(words, variables_of_train(), log_of(run));
+    return std::make_unique<Child>(words, variables_of_train(), log_of(run), set);
   }
 
-  // Waits until step `at` is logged, and interrupts.
-  std::string interrupted(Path const& run, How how, int64_t at) {
-    auto const child = begin(run);
-    Logged logged;
-    std::optional<int> code;
-    for (;;) {
-      stop_if_asked();
-      code = child->ended();
-      logged = logged_in(run);
-      if (code || logged.step >= at) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    if (!code && how == How::killed_within)
-      std::this_thread::sleep_for(std::chrono::duration<double>(0.5 * logged.step_seconds));
-    if (!code) code = child->ended();
-    check(!code.has_value(), Fault::failed,
-          "the run {} ended with {} before it could be interrupted at step {} of {}: give more --verify-steps, or a "
-          "larger "
-          "model; it said: {}",
-          run.string(), code.value_or(0), at, steps_, last_line(log_of(run)));
-    child->signal(how == How::asked ? SIGTERM : SIGKILL);
-    int const ended = end_of(*child);
-    int const expected = how == How::asked ? int(Fault::stopped) : 128 + SIGKILL;
+  // Interrupts the run at step `at`, by which a save has been waited for; the step of the checkpoint that stands then.
+  int64_t interrupted(Path const& run, How how, int64_t at) {
+    Interruption const what{
+        .signal = how == How::asked ? SIGTERM : SIGKILL, .step = at, .micro_batch = how == How::killed ? 0 : 1};
+    auto const child = begin(run, {{Interruption::kVariable, what.text()}});
+    int const ended = end_of(*child), expected = how == How::asked ? int(Fault::stopped) : 128 + SIGKILL;
     check(ended == expected, Fault::failed, "the run {} ended with {} where {} was expected: {}", run.string(), ended,
           expected, last_line(log_of(run)));
-    logged = logged_in(run);
     auto const saved = train::checkpoint_steps(run);
     int64_t const from = saved.empty() ? 0 : saved.back();
-    return fmt::format("{} step {}, on from {}", how == How::killed_within ? "within the step after" : "after",
-                       logged.step, from);
+    check(how == How::asked ? from == at : 0 < from && from < at, Fault::failed,
+          "the run {} was interrupted at step {}, and its newest checkpoint is that of step {}: it shows no resuming",
+          run.string(), at, from);
+    return from;
   }
 
   static void stop_if_asked() { check(!signalled(), Fault::stopped, "stopped by a signal"); }
@@ -160,16 +155,28 @@ ProofFolder::~ProofFolder() {
   if (remove_) std::filesystem::remove_all(path_, ignored);
 }
 
-std::vector<ResumeRound> prove_resume(TrainCommand c, int64_t steps, Path const& folder,
-                                      std::function<void(ResumeRound const&)> const& told) {
-  Rounds rounds(std::move(c), steps, folder);
+std::vector<ResumeRound> prove_resume(TrainCommand c, int64_t steps, ProofFolder const& folder,
+                                      std::function<void(std::string const&)> const& told) {
+  Path const at = folder.path();
+  Rounds rounds(std::move(c), steps, at);
+  int64_t const runs = 1 + int64_t(std::size(kPlans));
+  size_t const room = rounds.room(folder.kept() ? runs : 2);
+  std::error_code error;
+  uintmax_t const free = std::filesystem::space(at, error).available;
+  check(error || room <= free, Fault::io,
+        "the checkpoints of the runs take up to {}, and {} are free where {} lies: give --out with a folder that has "
+        "more, or a smaller model",
+        format_bytes(double(room)), format_bytes(double(free)), at.string());
+  told(fmt::format("{} runs of {} steps, one after the other, in {}: up to {} of checkpoints at a time", runs, steps,
+                   at.string(), format_bytes(double(room))));
   rounds.train("whole", {});
   std::vector<ResumeRound> all;
   for (Plan const& plan : kPlans) {
     std::string const name = fmt::format("round-{}", all.size() + 1);
     ResumeRound round{.name = plan.name, .where = rounds.train(name, plan.kinds), .result = {}};
-    round.result = train::compare_runs(folder / "whole", folder / name);
-    told(round);
+    round.result = train::compare_runs(at / "whole", at / name);
+    if (round.result.same() && !folder.kept()) folio::remove_all(at / name);
+    told(text_of(round));
     all.push_back(std::move(round));
   }
   return all;

@@ -16,6 +16,7 @@ class ProofFolder {  // where the runs lie
   ~ProofFolder();
   ProofFolder(ProofFolder const&) = delete;
   Path const& path() const { return path_; }
+  bool kept() const { return !remove_; }
 
  private:
   Path path_;
@@ -28,11 +29,13 @@ struct ResumeRound {
   train::RunComparison result;
 };
 
-/// `c` is settled; the runs go into `folder`, which is there. `steps` is how many of the run's are trained. Each round
-/// is told as it is done. Throws Fault::failed where a run ends in another way than it was asked to, or is over before
-/// it can be interrupted, and Fault::stopped where this process is asked to stop.
-std::vector<ResumeRound> prove_resume(TrainCommand c, int64_t steps, Path const& folder,
-                                      std::function<void(ResumeRound const&)> const& told);
+/// `c` is settled. `steps`, 4 or more, is how many of the run's are trained. Told are first the room that the runs take
+/// at most, and each round as it is done. Of a folder that goes, so does a run that was the same before the next
+/// begins. Throws Fault::failed where a run ends in another way than it was asked to, or goes on from another step than
+/// that of its newest checkpoint, Fault::io where there is no room, and Fault::stopped where this process is asked to
+/// stop.
+std::vector<ResumeRound> prove_resume(TrainCommand c, int64_t steps, ProofFolder const& folder,
+                                      std::function<void(std::string const&)> const& told);
 
 std::string text_of(ResumeRound const&);  // a line or two
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/duration.h"
+#include "cli/interruption.h"
 #include "cli/run_memory.h"
 #include "cli/signals.h"
 #include "cli/train_replay.h"
@@ -150,7 +151,9 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
   std::optional<train::TensorBoard> board;
   if (c.run.tensorboard) watching.push_back(&board.emplace(Path(c.out) / "tensorboard", loop.state().step + 1));
   train::Watchers watchers(watching);
+  Interrupter interrupter(*backend);
   train::Outcome const outcome = loop.run(watchers, [&](train::Pace const& pace) -> train::Asked {
+    interrupter.before_step(loop.state().step + 1);
     double const gone = seconds_since(began);
     bool const late = gone + pace.next > limit;
     bool const must_measure = !pace.has_saved && gone > limit / 2 && pace.steps > 0;  // how long a save takes
