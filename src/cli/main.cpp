@@ -1,5 +1,7 @@
 // The program: the table of verbs, and the one place where what the library throws becomes a sentence and an exit code.
 #include <fcntl.h>
+#include <malloc.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -174,8 +176,16 @@ void spin_briefly(char** words) {
   ::execv(std::filesystem::read_symlink("/proc/self/exe", error).c_str(), words);
 }
 
+// Each thread that allocates would have a heap of its own, which reserves 64 MiB of addresses whatever lies in it:
+// where they are limited (ulimit -v), more than a small run.
+void share_one_heap() {
+  rlimit addresses{};
+  if (::getrlimit(RLIMIT_AS, &addresses) == 0 && addresses.rlim_cur != RLIM_INFINITY) ::mallopt(M_ARENA_MAX, 1);
+}
+
 int main(int count, char** words) {
   spin_briefly(words);
+  share_one_heap();
   folio::cli::occupy_standard_files();
   std::signal(SIGPIPE, SIG_IGN);
   return folio::cli::guarded({words + (count > 0), words + count});

@@ -72,25 +72,23 @@ bool fits(MemoryPlan const& plan, Available const& there) {
 
 std::string mends_of(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
                      size_t before, bool is_there) {
-  auto const fitted = [&](train::RunOptions const& with, char const* flags) -> std::string {
-    for (auto const& [kind, flag] :
-         {std::pair{Ladder::same_context, "--fit"}, {Ladder::shorter_context, "--fit context"}}) {
-      auto const rungs = train::ladder(with, config.context, is_there ? Ladder::recompute_only : kind);
-      Rung const* const r = first_that_fits(rungs, config, dtype, backend, before);
-      if (r) return fmt::format("give {}{}, which takes {}", flags, flag, flags_of(*r, with, config.context));
-    }
-    return "";
+  auto const flags = [&](Ladder kind) {
+    auto const rungs = train::ladder(run, config.context, kind);
+    Rung const* const r = first_that_fits(rungs, config, dtype, backend, before);
+    return r ? flags_of(*r, run, config.context) : "";
   };
-  std::string mends = fitted(run, "");
-  if (run.save == "background") {
-    train::RunOptions foreground = run;
-    foreground.save = "foreground";
-    if (fits(plan_of(foreground, config, dtype, backend, before), available_memory(backend)))
-      mends += fmt::format("{}--save foreground, which has no snapshot", mends.empty() ? "give " : ", or ");
-    else if (mends.empty()) mends = fitted(foreground, "--save foreground ");
-  }
-  if (!mends.empty()) return mends;
-  return is_there ? "free memory, or go on on a larger machine" : "give a smaller --size or --vocab";
+  if (std::string const same = flags(Ladder::same_bits); same == "--save foreground")
+    return "give --save foreground, which has no snapshot, or --fit, which takes it";
+  else if (is_there)
+    return same.empty()
+               ? "no --recompute and no --save makes a run that is there fit, and nothing else keeps its bits: "
+                 "free memory, or go on on a larger machine"
+               : fmt::format("give {}, which keeps the bits of the run, or --fit, which takes it", same);
+  if (std::string const some = flags(Ladder::same_context); !some.empty())
+    return fmt::format("give --fit, which takes {}", some);
+  if (std::string const some = flags(Ladder::shorter_context); !some.empty())
+    return fmt::format("give --fit context, which takes {}", some);
+  return "give a smaller --size or --vocab";
 }
 
 void expect_fit(train::RunOptions const& run, model::Config const& config, DType dtype, Backend& backend,
@@ -120,7 +118,7 @@ std::string fit(TrainCommand& c, model::Config const& config, Backend& backend, 
 }
 
 Ladder ladder_of(TrainCommand const& c, bool is_there) {
-  if (is_there) return Ladder::recompute_only;  // no other keeps its bits
+  if (is_there) return Ladder::same_bits;
   return c.fit == "context" ? Ladder::shorter_context : Ladder::same_context;
 }
 

@@ -41,8 +41,8 @@ Fields TrainCommand::fit_fields() {
   return {
       {"fit",
        &fit,
-       "where memory will not do: a smaller micro-batch, accumulated, then recomputation, with as many tokens a step; "
-       "context: a shorter one too",
+       "where memory will not do: saves without a snapshot, a smaller micro-batch, accumulated, then recomputation, "
+       "with as many tokens a step; context: a shorter one too",
        {.choices = {"no", "yes", "context"}},
        "Machine"}};
 }

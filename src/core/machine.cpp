@@ -108,8 +108,7 @@ void look_at_limit(Machine& machine, Path const& root) {
   }
 }
 
-/// The limits that a shell's `ulimit` sets. Threads that are not there yet will take their stacks, and of the addresses
-/// a heap each.
+/// The limits that a shell's `ulimit` sets. Threads that are not there yet will take their stacks.
 void look_at_process(Machine& machine, Path const& root) {
   std::map<std::string, uint64_t> limits, kib;
   std::ifstream limits_in(root / "proc/self/limits"), status_in(root / "proc/self/status");
@@ -123,16 +122,16 @@ void look_at_process(Machine& machine, Path const& root) {
     std::string name;
     words >> name >> kib[name];
   }
-  constexpr uint64_t kUsualStack = uint64_t{8} << 20, kHeap = uint64_t{64} << 20;  // of glibc
+  constexpr uint64_t kUsualStack = uint64_t{8} << 20;
   uint64_t const stack = limits.contains("Max stack size") ? limits["Max stack size"] : kUsualStack;
   uint64_t const to_come = rest(uint64_t(machine.granted_cores()) + 1, kib["Threads:"]);  // and one that saves
-  auto const keep = [&](char const* name, uint64_t used, uint64_t a_thread, char const* flag) {
+  auto const keep = [&](char const* name, uint64_t used, char const* flag) {
     if (!limits.contains(name)) return;
-    keep_least(machine, rest(limits[name], used + to_come * a_thread),
+    keep_least(machine, rest(limits[name], used + to_come * stack),
                fmt::format("left of the process' limit of {} (ulimit {})", format_bytes(double(limits[name])), flag));
   };
-  keep("Max data size", kib["VmData:"] * 1024, stack, "-d");
-  keep("Max address space", kib["VmSize:"] * 1024, stack + kHeap, "-v");
+  keep("Max data size", kib["VmData:"] * 1024, "-d");
+  keep("Max address space", kib["VmSize:"] * 1024, "-v");
 }
 
 int usable_cores(int online) {

@@ -27,6 +27,9 @@ void add_rungs(std::vector<Rung>& rungs, RunOptions const& run, int64_t context,
       if (run.batch % batch != 0 || run.accumulate * (run.batch / batch) > kMost) continue;
       Rung rung{with_batch(run, batch), context};
       rung.run.recompute = *mode;
+      rungs.push_back(rung);
+      if (rung.run.save == "foreground") continue;
+      rung.run.save = "foreground";
       rungs.push_back(std::move(rung));
     }
 }
@@ -35,7 +38,7 @@ void add_rungs(std::vector<Rung>& rungs, RunOptions const& run, int64_t context,
 
 std::vector<Rung> ladder(RunOptions const& run, int64_t context, Ladder kind) {
   std::vector<Rung> rungs;
-  add_rungs(rungs, run, context, kind != Ladder::recompute_only);
+  add_rungs(rungs, run, context, kind != Ladder::same_bits);
   if (kind != Ladder::shorter_context) return rungs;
   RunOptions shorter = run;
   for (int64_t T = context / 2; T >= kShortest && shorter.accumulate * 2 <= kMost; T /= 2) {

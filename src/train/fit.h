@@ -1,10 +1,11 @@
 // How a run is made to fit into memory: a ladder of changes that leave what a step learns from as it is, from the one
 // that costs least time to the one that saves most memory.
 //
-//   1  a smaller micro-batch, accumulated more often: batch · accumulate, the windows and the evaluations stay
-//   2  --recompute mlp, again from the largest micro-batch
-//   3  --recompute block
-//   4  only where it is asked for: half the context, accumulated twice as often, and all of it again
+//   1  --save foreground, which has no snapshot; so after each of the rungs below too, where that alone will not do
+//   2  a smaller micro-batch, accumulated more often: batch · accumulate, the windows and the evaluations stay
+//   3  --recompute mlp, again from the largest micro-batch
+//   4  --recompute block
+//   5  only where it is asked for: half the context, accumulated twice as often, and all of it again
 #pragma once
 
 #include <functional>
@@ -19,7 +20,7 @@ struct Rung {
 };
 
 enum class Ladder {
-  recompute_only,  // changes no bit of a run
+  same_bits,  // neither micro-batches nor the context
   same_context,
   shorter_context,
 };

@@ -129,8 +129,8 @@ TEST(Machine, AvailableMemoryMindsTheProcessOwnLimitsAndItsThreadsToCome) {
   EXPECT_FALSE(m.memory_limit.has_value()) << "no container's";
   limits("unlimited", "1073741824");
   EXPECT_EQ(look_at_machine(system.path()).available_memory, 1024 * mib - 100 * mib);
-  status(1);  // each that is to come takes a stack, and of the addresses a heap
-  EXPECT_EQ(look_at_machine(system.path()).available_memory, 1024 * mib - 100 * mib - cores * 65 * mib);
+  status(1);  // each that is to come takes a stack
+  EXPECT_EQ(look_at_machine(system.path()).available_memory, 1024 * mib - 100 * mib - cores * mib);
 }
 
 TEST(Machine, AvailableMemoryStopsWhereASystemWouldHoldBackAndAtLimitsThatAreNotSeen) {

@@ -36,7 +36,8 @@ TEST(Ladder, KeepsTheSequencesOfAStepAndTheWindowsOfAnEvaluation) {
 }
 
 TEST(Ladder, BeginsWithTheRunItselfAndClimbsFromWhatCostsLeast) {
-  RunOptions const run = run_of(6, 2);
+  RunOptions run = run_of(6, 2);
+  run.save = "foreground";
   std::vector<std::string> flags;
   for (Rung const& r : ladder(run, 256, Ladder::same_context)) flags.push_back(flags_of(r, run, 256));
   EXPECT_EQ(flags, (std::vector<std::string>{
@@ -61,12 +62,34 @@ TEST(Ladder, NeverTakesBackARecomputationThatWasAskedFor) {
   for (Rung const& r : ladder(run, 64, Ladder::same_context)) EXPECT_NE(r.run.recompute, "none");
 }
 
-TEST(Ladder, OfARunThatIsThereChangesRecomputationAlone) {
-  RunOptions const run = run_of(12, 3);
-  auto const rungs = ladder(run, 64, Ladder::recompute_only);
-  ASSERT_EQ(rungs.size(), 3u);
-  for (Rung const& r : rungs) EXPECT_EQ(r.run.batch, 12);
-  EXPECT_EQ(rungs.back().run.recompute, "block");
+std::vector<std::string> flags_of_rungs(RunOptions const& run, Ladder kind) {
+  std::vector<std::string> flags;
+  for (Rung const& r : ladder(run, 64, kind)) flags.push_back(flags_of(r, run, 64));
+  return flags;
+}
+
+TEST(Ladder, GivesUpTheSnapshotBeforeAnythingElse) {
+  EXPECT_EQ(flags_of_rungs(run_of(2, 1), Ladder::same_context),
+            (std::vector<std::string>{
+                "",
+                "--save foreground",
+                "--batch 1 --accumulate 2 --eval-batches 40",
+                "--batch 1 --accumulate 2 --eval-batches 40 --save foreground",
+                "--recompute mlp",
+                "--save foreground --recompute mlp",
+                "--batch 1 --accumulate 2 --eval-batches 40 --recompute mlp",
+                "--batch 1 --accumulate 2 --eval-batches 40 --save foreground --recompute mlp",
+                "--recompute block",
+                "--save foreground --recompute block",
+                "--batch 1 --accumulate 2 --eval-batches 40 --recompute block",
+                "--batch 1 --accumulate 2 --eval-batches 40 --save foreground --recompute block",
+            }));
+}
+
+TEST(Ladder, OfARunThatIsThereChangesWhatKeepsItsBitsAlone) {
+  EXPECT_EQ(flags_of_rungs(run_of(12, 3), Ladder::same_bits),
+            (std::vector<std::string>{"", "--save foreground", "--recompute mlp", "--save foreground --recompute mlp",
+                                      "--recompute block", "--save foreground --recompute block"}));
 }
 
 TEST(Ladder, ShortensTheContextOnlyWhereAskedAndKeepsTheTokensOfAStep) {
