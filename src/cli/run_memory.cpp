@@ -8,6 +8,7 @@
 #include "core/machine.h"
 #include "core/progress.h"
 #include "text/tokenizer.h"
+#include "train/live_diagnosis.h"
 
 namespace folio::cli {
 namespace {
@@ -63,6 +64,7 @@ MemoryPlan plan_of(train::RunOptions const& run, model::Config const& config, DT
   options.dtype = dtype;
   std::vector<MemoryRole> roles = train::run_roles(backend, run, options);
   if (run.sample_every > 0) roles.push_back(TrainSampler::plan(backend, config, dtype));
+  roles.push_back(train::LiveDiagnosis::plan(run, config));
   return train::memory_plan(backend, roles, options, before);
 }
 

@@ -44,7 +44,7 @@ int report(TrainCommand const& c, train::Loop const& loop, train::Outcome outcom
     if (state.best) json["best"] = {{"step", state.best->step}, {"val", state.best->val}};
     print(dump(json, 2) + "\n");
   } else {
-    print(curve_of(Path(c.out) / "metrics.jsonl"));
+    print(curve_of(loop.history()));
   }
   std::string const best =
       state.best ? fmt::format("; best {:.4f} at step {}", state.best->val, state.best->step) : std::string();

@@ -187,9 +187,9 @@ void TrainScreen::rolled_back(train::Rollback const& r) {
                                   r.skipped, r.skipped == 1 ? "batch" : "batches"));
 }
 
-std::string curve_of(Path const& metrics) {
-  train::History const history = train::read_history(metrics);
+std::string curve_of(train::History const& history) {
   std::vector<report::Point> train, val;
+  train.reserve(history.steps.size());
   for (train::StepReport const& s : history.steps) train.push_back({double(s.step), s.loss});
   for (train::EvalReport const& e : history.evals) val.push_back({double(e.step), e.val});
   return report::terminal_curve(train, val, terminal().utf8, terminal().width);

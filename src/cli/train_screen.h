@@ -44,7 +44,7 @@ class TrainScreen : public train::Watcher {
   bool has_val_ = false, end_said_ = false;
 };
 
-/// The curve of a run's log; empty where there is nothing to draw.
-std::string curve_of(Path const& metrics);
+/// The curve of a run; empty where there is nothing to draw.
+std::string curve_of(train::History const&);
 
 }  // namespace folio::cli

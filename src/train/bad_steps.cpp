@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "train/log_lines.h"
 
 namespace folio::train {
 namespace {
@@ -72,11 +72,10 @@ std::optional<Retreat> retreat_from(int64_t step, std::vector<Rollback> const& b
 }
 
 std::optional<LoggedRollback> rollback_behind(Path const& metrics, uint64_t bytes, int64_t newest) {
-  std::string const text = read_file(metrics);
+  LogLines lines(metrics, bytes);
   std::vector<Rollback> seen;
   std::optional<LoggedRollback> found;
-  for (size_t at = bytes, end; (end = text.find('\n', at)) != text.npos; at = end + 1) {
-    std::string_view const line = std::string_view(text).substr(at, end - at);
+  for (std::string line; lines.next(line);) {
     if (line.find("\"rollback\"") == line.npos) continue;
     try {
       Json const json = parse_json(line, metrics.string());
@@ -85,7 +84,7 @@ std::optional<LoggedRollback> rollback_behind(Path const& metrics, uint64_t byte
     } catch (Error const&) {
       continue;  // behind what a checkpoint knows, a crash may have left anything
     }
-    if (seen.back().to <= newest) found = LoggedRollback{seen, end + 1};
+    if (seen.back().to <= newest) found = LoggedRollback{seen, lines.at()};
   }
   return found;
 }

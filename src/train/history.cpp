@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "train/log_lines.h"
 
 namespace folio::train {
 namespace {
@@ -122,23 +122,24 @@ void leave(History& h, int64_t to) {
   std::erase_if(h.spikes, behind);
 }
 
-void add(History& h, Json const& line, std::string const& where) {
+void add(History& h, Json const& line, std::string const& where, Reading const& reading) {
   check(line.is_object(), Fault::content, "{} is no JSON object", where);
   std::string const type = get_string(line, "type", where);
   if (type == "format") h.version = find_integer(line, "version", where).value_or(1);
   else if (type == "step") h.steps.push_back(step_from(line, where));
   else if (type == "eval") h.evals.push_back(eval_from(line, where));
-  else if (type == "statistics") h.statistics.push_back(statistics_from(line, where));
+  else if (type == "statistics") h.statistics.push_back(reading.of_statistics(statistics_from(line, where)));
   else if (type == "save")
     h.saves.push_back({.step = get_integer(line, "step", where),
                        .saved = find_bool(line, "saved", where).value_or(true),
                        .error = find_string(line, "error", where).value_or(""),
                        .seconds = number_of(line, "seconds"),
                        .waited = number_of(line, "waited")});
-  else if (type == "sample")
-    h.samples.push_back({get_integer(line, "step", where), find_string(line, "prompt", where).value_or(""),
-                         get_string(line, "text", where)});
-  else if (type == "diagnosis") h.findings.push_back(finding_from(line, where));
+  else if (type == "sample") {
+    if (reading.samples)
+      h.samples.push_back({get_integer(line, "step", where), find_string(line, "prompt", where).value_or(""),
+                           get_string(line, "text", where)});
+  } else if (type == "diagnosis") h.findings.push_back(finding_from(line, where));
   else if (type == "data")
     h.data = DataFacts{.train_tokens = get_integer(line, "train_tokens", where),
                        .frequency_loss = number_of(line, "frequency_loss"),
@@ -183,24 +184,21 @@ Json to_json(Broken const& b) {
 
 Json to_json(Sample const& s) { return {{"type", "sample"}, {"step", s.step}, {"prompt", s.prompt}, {"text", s.text}}; }
 
-History read_history(Path const& metrics) {
+History read_history(Path const& metrics, Reading const& reading) {
   check_metrics_version(metrics);
   History history;
-  std::string const text = read_file(metrics);  // not mapped: a run that is resumed cuts its log
+  history.steps.reserve(reading.steps);
+  LogLines lines(metrics);
   int64_t number = 1, damaged = 0, first = 0;
-  for (size_t at = 0, end; at < text.size(); at = end + 1, ++number) {
-    end = text.find('\n', at);
-    if (end == text.npos) {
-      history.damage = fmt::format("line {}, the last, has no end", number);
-      break;
-    }
+  for (std::string line; lines.next(line); ++number) {
     try {
       std::string const where = fmt::format("line {}", number);
-      add(history, parse_json(std::string_view(text).substr(at, end - at), where), where);
+      add(history, parse_json(line, where), where, reading);
     } catch (Error const&) {
       if (damaged++ == 0) first = number;
     }
   }
+  if (lines.is_torn()) history.damage = fmt::format("line {}, the last, has no end", number);
   if (damaged > 0)
     history.damage = fmt::format("{} line(s) cannot be read, the first is line {}{}{}", damaged, first,
                                  history.damage.empty() ? "" : "; ", history.damage);

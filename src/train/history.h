@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -82,10 +83,16 @@ struct History {
   std::string damage = {};          // a sentence where lines cannot be read, as the last of a run that was killed
 };
 
+struct Reading {     // what is kept of a log
+  size_t steps = 0;  // room for so many from the beginning
+  bool samples = true;
+  std::function<Statistics(Statistics)> of_statistics = [](Statistics s) { return s; };  // of a line
+};
+
 /// Of a run that went back to a checkpoint, what came after it on the path that was left is not there.
 /// Types and keys that this folio does not know are passed over, and so are lines that cannot be read. Throws
 /// Fault::missing where the file is not there, Fault::content for a log of a newer version.
-History read_history(Path const& metrics);
+History read_history(Path const& metrics, Reading const& = {});
 
 /// Of a run directory; empty where nothing is logged yet.
 History history_of(Path const& run);

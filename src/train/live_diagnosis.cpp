@@ -1,7 +1,6 @@
 #include "train/live_diagnosis.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "data/statistics.h"
 
@@ -11,21 +10,38 @@ namespace {
 constexpr int64_t kMostCounted = int64_t{1} << 27;   // ids; half a second
 constexpr int64_t kMostCompared = int64_t{1} << 24;  // the same
 constexpr int64_t kWindow = 64, kMostWindows = 1 << 14;
+constexpr int64_t kMostPlanned = int64_t{1} << 20;  // steps: 80 MiB and more; few runs are longer
 
 }  // namespace
 
-void LiveDiagnosis::set_history(History history) {
-  history_ = std::move(history);
-  std::vector<Statistics> const all = std::exchange(history_.statistics, {});
-  history_.samples.clear();
-  for (Statistics const& s : all) add(s);
+MemoryRole LiveDiagnosis::plan(RunOptions const& o, model::Config const& config) {
+  size_t const steps = size_t(std::min(o.steps, kMostPlanned));
+  size_t const of_step = sizeof(StepReport) + 2 * sizeof(double);  // and at the end a point of the curve
+  size_t const of_layer = sizeof(Statistics::tensors[0]) + sizeof(double);
+  size_t const of_line = 2 * sizeof(Statistics) + size_t(config.layers) * of_layer;  // in a list that doubles
+  return {kRole, steps * of_step + (o.stats_every > 0 ? steps / size_t(o.stats_every) * of_line : 0)};
 }
 
-void LiveDiagnosis::add(Statistics const& s) {
-  history_.statistics.push_back({.step = s.step, .period = s.period, .quiet = s.quiet});
+size_t LiveDiagnosis::steps() const { return size_t(std::min(facts_.options.steps, kMostPlanned)); }
+
+void LiveDiagnosis::begin(DataFacts const& data) {
+  history_ = {};
+  history_.data = data;
+  history_.steps.reserve(steps());
+}
+
+void LiveDiagnosis::read_again(Path const& metrics) {
+  history_ = {};  // two at once are more than the plan has
+  history_ = read_history(metrics, {.steps = steps(), .samples = false, .of_statistics = what_rules_read});
+}
+
+Statistics LiveDiagnosis::what_rules_read(Statistics const& s) {
+  Statistics some{.step = s.step, .period = s.period, .quiet = s.quiet};
   std::vector<double> const norms = block_norms(s);
+  some.tensors.reserve(norms.size());
   for (size_t i = 0; i < norms.size(); ++i)
-    history_.statistics.back().tensors.push_back({"h." + std::to_string(i), {NAN, NAN, NAN, norms[i], NAN}});
+    some.tensors.push_back({"h." + std::to_string(i), {NAN, NAN, NAN, norms[i], NAN}});
+  return some;
 }
 
 bool LiveDiagnosis::due(int64_t step) const { return step % std::max<int64_t>(1, facts_.options.steps / 100) == 0; }

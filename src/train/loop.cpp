@@ -111,10 +111,9 @@ Outcome Loop::run(Watcher& watcher, std::function<Asked(Pace const&)> const& ask
   if (!log_) {
     log_ = std::make_unique<AppendFile>(p_.directory.metrics(), 0);
     log(metrics_header());
-    History history;
-    history.data = facts_of(p_.data);
-    log(to_json(*history.data));
-    diagnosis_.set_history(std::move(history));
+    DataFacts const facts = facts_of(p_.data);
+    log(to_json(facts));
+    diagnosis_.begin(facts);
   }
   before_ = state_.seconds;
   started_ = now();

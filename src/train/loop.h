@@ -75,6 +75,7 @@ class Loop {
   Outcome run(Watcher&, std::function<Asked(Pace const&)> const& ask);
 
   RunState const& state() const { return state_; }
+  History const& history() const { return diagnosis_.history(); }
   /// Adds a line to the log: a changed option, a resume. `type` is stop, resume or change.
   void note(std::string const& type, Json fields);
 

@@ -121,7 +121,7 @@ void Loop::go_on_from(RunState const& state) {
   batcher_.restore(state.data);
   if (statistics_ && state.active) statistics_->restore(*state.active, "state.json");
   else if (statistics_) statistics_->begin_at(state.step);
-  diagnosis_.set_history(read_history(p_.directory.metrics()));
+  diagnosis_.read_again(p_.directory.metrics());
   saved_step_ = evaluated_step_ = state.step;
   if (!of_another_type) return;
   state_.step_state.loss_scale = p_.trainer.options().loss_scale;  // the scaler begins

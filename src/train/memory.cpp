@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "model/evaluate.h"
+#include "train/live_diagnosis.h"
 #include "train/metrics.h"
 #include "train/statistics.h"
 
@@ -31,7 +32,7 @@ size_t in_large_pages(size_t bytes) {
 
 }  // namespace
 
-bool on_host(MemoryRole const& role) { return role.name == Saver::kRole; }
+bool on_host(MemoryRole const& role) { return role.name == Saver::kRole || role.name == LiveDiagnosis::kRole; }
 
 size_t MemoryPlan::of_roles() const {
   size_t sum = 0;

@@ -241,9 +241,7 @@ TEST(Diagnosis, ARunOfSgdThatKnowsNoOrderAtItsEndIsNotHealthy) {
 // What is said while a run goes on, as its loop asks.
 std::vector<std::string> said_during(Drawn const& run) {
   LiveDiagnosis live(run.facts);
-  History begin;
-  begin.data = run.history.data;
-  live.set_history(begin);
+  live.begin(*run.history.data);
   std::vector<std::string> said;
   for (StepReport const& s : run.history.steps) {
     live.add(s);

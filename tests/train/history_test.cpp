@@ -2,12 +2,15 @@
 #include "train/history.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "tests/support/files.h"
+#include "train/log_lines.h"
 
 namespace folio::train {
 namespace {
@@ -114,6 +117,57 @@ TEST(History, WhatANewerFolioAddsIsPassedOverButANewerVersionIsRefused) {
   Log const newer("{\"type\":\"format\",\"format\":\"folio-metrics\",\"version\":99}\n");
   test::expect_fault(Fault::content, {"99"}, [&] { read_history(newer.path); });
   test::expect_fault(Fault::missing, {"metrics.jsonl"}, [] { read_history("/nowhere/metrics.jsonl"); });
+}
+
+// Bytes that this process has come to hold at most while it does something.
+template <class F>
+double held_during(F what) {
+  ::malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";  // the peak begins anew
+  double const before = resident_memory();
+  what();
+  return peak_memory() - before;
+}
+
+TEST(History, ALongLogIsReadWithoutBeingHeld) {
+  constexpr double kMiB = 1 << 20;
+  std::string text = line(metrics_header());
+  for (int64_t i = 1; i <= 400; ++i)
+    text += line(to_json(StepReport{.step = i, .loss = 2})) + line(to_json(Sample{i, "", std::string(100000, 'x')}));
+  size_t const bytes = text.size();
+  text += line(to_json(Rollback{.step = 400, .to = 300, .why = "spike", .data = {}}));
+  Log const log(text);
+  text = {};
+  History h;
+  std::optional<LoggedRollback> rollback;
+  double const read = held_during([&] { h = read_history(log.path, {.steps = 400, .samples = false}); });
+  double const looked = held_during([&] { rollback = rollback_behind(log.path, bytes, 300); });
+  EXPECT_EQ(h.steps.size(), 300u);
+  EXPECT_TRUE(h.samples.empty());
+  ASSERT_TRUE(rollback);
+  EXPECT_GT(rollback->metrics_bytes, bytes);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(read, 8 * kMiB) << "of a log of " << double(bytes) / kMiB << " MiB";
+  EXPECT_LT(looked, 2 * kMiB);
+#endif
+  EXPECT_EQ(read_history(log.path).samples.size(), 300u);
+}
+
+TEST(LogLines, BeginWhereTheyAreAskedToAndEndWithTheLastWholeOne) {
+  Log const log("first\n\nthird\ntorn");
+  LogLines lines(log.path, 6);
+  std::string line;
+  ASSERT_TRUE(lines.next(line));
+  EXPECT_EQ(line, "");
+  ASSERT_TRUE(lines.next(line));
+  EXPECT_EQ(line, "third");
+  EXPECT_EQ(lines.at(), 13u);
+  EXPECT_FALSE(lines.is_torn());
+  EXPECT_FALSE(lines.next(line));
+  EXPECT_TRUE(lines.is_torn());
+  EXPECT_EQ(lines.at(), 13u);
+  EXPECT_FALSE(LogLines(log.path, 1000).next(line)) << "a log that has lost lines";
+  test::expect_fault(Fault::content, {"is a folder"}, [&] { LogLines(log.folder.path()); });
 }
 
 TEST(History, EveryStateHasItsOwnNameThatComesBack) {
