@@ -104,6 +104,26 @@ std::string given_model_flags(model::ModelOptions options, Origins const& given)
   return flags;
 }
 
+// What a run of this shape has where these flags were given.
+std::string flags_of_run(model::Config const& shape, Origins given, bool vocab_known) {
+  model::ModelOptions const run = model::ModelOptions::of(shape);
+  model::DropoutRates const& d = shape.dropout;
+  bool const one_rate =
+      d.embedding == d.attention && d.embedding == d.attention_residual && d.embedding == d.mlp_residual;
+  auto const spelled = [&](std::string const& name, std::initializer_list<char const*> parts) {
+    if (!has(given, name)) return;
+    for (char const* part : parts) given[part] = given[name];
+    given.erase(name);
+  };
+  if (run.size.empty()) spelled("size", {"layers", "heads", "embd", "context"});
+  if (!one_rate)
+    spelled("dropout",
+            {"embedding-dropout", "attention-dropout", "attention-residual-dropout", "mlp-residual-dropout"});
+  bool const of_data = !vocab_known && given.erase("vocab") > 0;
+  std::string const flags = given_model_flags(run, given);
+  return flags + (!of_data ? "" : flags.empty() ? "vocabulary of its data" : " and the vocabulary of its data");
+}
+
 model::Config without_dropout(model::Config c) {
   c.dropout = {};
   return c;
@@ -128,9 +148,8 @@ void take_over(TrainCommand& now, Origins given) {
   model::Config const shape = kept.model.config();
   check(laid_over(shape, now.model, given).config() == shape, Fault::value,
         "{} differs from the run's {}: a resumed run keeps its shape; leave the flags away, or start a new run with "
-        "another "
-        "--out",
-        given_model_flags(now.model, given), model::describe(shape));
+        "another --out",
+        given_model_flags(now.model, given), flags_of_run(shape, given, kept.model.vocab > 0));
   for (auto const& [name, origin] : given) {
     Field const *was = find(old_fields, name), *is = find(new_fields, name);
     if (!was || !is || find(model_fields, name) || text_of(*was) == text_of(*is)) continue;

@@ -182,6 +182,16 @@ TEST_F(Train, PlainIdsTakeTheirVocabularyFromTheFlag) {
 
 TEST_F(Train, AResumedRunKeepsItsShapeAndMayChangeItsLength) {
   ASSERT_EQ(run(command("run", {"--stop-after", "10"})).code, 75);
+  Ended const drier = go_on("run", {"--dropout", "0.3"});
+  EXPECT_EQ(drier.code, 78);
+  EXPECT_NE(drier.err.find("--dropout 0.3 differs from the run's --dropout 0.1: a resumed run keeps"),
+            std::string::npos)
+      << drier.err;
+  Ended const of_words = go_on("run", {"--vocab", "1000", "--size", "124M"});
+  EXPECT_NE(of_words.err.find("--size 124M, --vocab 1000 differs from the run's --layers 2, --heads 2, --embd 32, "
+                              "--context 32 and the vocabulary of its data: "),
+            std::string::npos)
+      << of_words.err;
   Ended const wider = go_on("run", {"--embd", "64"});
   EXPECT_EQ(wider.code, 78);
   EXPECT_NE(wider.err.find("--embd 64"), std::string::npos) << wider.err;
