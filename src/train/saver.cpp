@@ -57,8 +57,11 @@ void Saver::write() {
     if (!written_) write_checkpoint();
     if (best_due_ && is_directory(directory_.checkpoint(state_.best->step))) directory_.set_best(*state_.best);
     best_due_ = false;
-    directory_.rotate(options_.keep, options_.keep_every, state_.best,
-                      [&](int64_t step) { return was_due(directory_, step, options_.every); });
+    // While steps are refused, what is not finite may lie in the weights: an older checkpoint may be the last sound
+    // one.
+    if (state_.refused_in_a_row == 0)
+      directory_.rotate(options_.keep, options_.keep_every, state_.best,
+                        [&](int64_t step) { return was_due(directory_, step, options_.every); });
   } catch (std::exception const& e) {
     auto const* const known = dynamic_cast<Error const*>(&e);
     report_.fault = known ? known->fault : Fault::failed;

@@ -137,6 +137,23 @@ TEST_P(Saves, KeepTheNewestTheBestAndEveryMth) {
   expect_sound();
 }
 
+TEST_P(Saves, RemoveNothingWhileStepsAreRefused) {
+  Saver s = saver(with());
+  save_to(3, s, 3);
+  for (int n : {4, 5, 6}) {
+    step(n);
+    RunState refused = at(3);
+    refused.refused_in_a_row = n - 3;
+    s.save(refused, log);
+  }
+  s.wait();
+  EXPECT_EQ(steps(), (std::vector<int64_t>{2, 3, 4, 5, 6}));
+  step(7);
+  s.save(at(3), log);
+  s.wait();
+  EXPECT_EQ(steps(), (std::vector<int64_t>{3, 6, 7}));
+}
+
 TEST_P(Saves, OfAStepThatIsThereReplaceIt) {
   Saver s = saver(with());
   s.save(state(), log);
