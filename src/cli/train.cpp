@@ -90,6 +90,27 @@ std::string of_positions(int64_t had, int64_t has) {
   return has > had ? fmt::format("; positions {} to {} are new", had + 1, has) : "";
 }
 
+// The curve that is drawn at the end reads the whole log.
+double seconds_to_close(TrainCommand const& c) {
+  constexpr double kEnds = 0.2, kReads = 5e6;  // bytes a second, on a busy machine
+  std::error_code error;
+  auto const bytes = std::filesystem::file_size(Path(c.out) / "metrics.jsonl", error);
+  return error || c.json ? kEnds : kEnds + double(bytes) / kReads;
+}
+
+// A call that makes nothing would be made again and again by who queues the rest of a run.
+[[noreturn]] void refuse_limit(TrainCommand const& c, int64_t step, bool evaluating, double gone, double next) {
+  if (evaluating)
+    fail(Fault::value,
+         "--time-limit {}: the evaluation after step {} is not done in it, and nothing else was done: it was cut short "
+         "after {:.1f} s, for a save and the end may take {:.1f} s; give a longer limit, or fewer --eval-batches",
+         c.time_limit, step, gone, next);
+  fail(Fault::value,
+       "--time-limit {}: no step fits into it: {:.1f} s are gone since the call began, and a step, the saves "
+       "behind it and the end may take {:.1f} s; give a longer limit",
+       c.time_limit, gone, next);
+}
+
 int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, double limit) {
   Unfinished unfinished(c.out, opened.is_new);
   data::Dataset const data = data_of(c, c.out);
@@ -145,7 +166,6 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
     say("weights from " + c.from + of_positions(from->config().context, config.context));
   }
 
-  unfinished.keep();
   (void)train::memory_before();  // what filling the weights left over, before the first step takes its own
   std::vector<train::Watcher*> watching = {&screen};
   std::optional<train::TensorBoard> board;
@@ -153,15 +173,20 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
   train::Watchers watchers(watching);
   Interrupter interrupter(*backend);
   train::Outcome const outcome = loop.run(watchers, [&](train::Pace const& pace) -> train::Asked {
-    interrupter.before_step(loop.state().step + 1);
+    if (!pace.evaluating) interrupter.before_step(loop.state().step + 1);
     double const gone = seconds_since(began);
-    bool const late = gone + pace.next > limit;
+    double const next = std::isfinite(limit) ? pace.next + seconds_to_close(c) : 0;
+    bool const late = gone + next > limit;
     bool const must_measure = !pace.has_saved && gone > limit / 2 && pace.steps > 0;  // how long a save takes
-    return {.stop = signalled()                                      ? "signal"
-                    : c.stop_after > 0 && pace.steps >= c.stop_after ? "stop-after"
-                    : late                                           ? "time-limit"
-                                                                     : nullptr,
-            .save = save_asked_for() || must_measure};
+    if (late && !pace.anything && !signalled()) refuse_limit(c, loop.state().step, pace.evaluating, gone, next);
+    train::Asked const asked = {.stop = signalled() ? "signal"
+                                        : !pace.evaluating && c.stop_after > 0 && pace.steps >= c.stop_after
+                                            ? "stop-after"
+                                        : late ? "time-limit"
+                                               : nullptr,
+                                .save = save_asked_for() || must_measure};
+    if (pace.anything || asked.stop) unfinished.keep();
+    return asked;
   });
   screen.finish();
   return report(c, loop, outcome, memory);

@@ -90,6 +90,31 @@ StepState step_state_from(Json const& json, std::string const& name) {
   return s;
 }
 
+namespace {
+
+constexpr std::pair<char const*, double Longest::*> kLongest[] = {{"step", &Longest::step},
+                                                                  {"evaluation", &Longest::evaluation},
+                                                                  {"sample", &Longest::sample},
+                                                                  {"save", &Longest::save}};
+
+Json to_json(Longest const& longest) {
+  Json json = Json::object();
+  for (auto const& [key, seconds] : kLongest) json[key] = bits_of(longest.*seconds);
+  return json;
+}
+
+Longest longest_from(Json const& json, std::string const& name) {
+  Longest longest;
+  for (auto const& [key, seconds] : kLongest) {
+    longest.*seconds = from_bits(get_string(json, key, name), name);
+    check(std::isfinite(longest.*seconds) && longest.*seconds >= 0, Fault::content,
+          "{}: the longest {} took {} seconds", name, key, longest.*seconds);
+  }
+  return longest;
+}
+
+}  // namespace
+
 Json to_json(RunState const& s) {
   Json json = {{"format", "folio-state"},
                {"version", kVersion},
@@ -100,6 +125,7 @@ Json to_json(RunState const& s) {
                {"refused_in_a_row", s.refused_in_a_row},
                {"metrics_bytes", s.metrics_bytes},
                {"seconds", bits_of(s.seconds)},
+               {"longest", to_json(s.longest)},
                {"options", s.options},
                {"made", s.made}};
   if (!s.rollbacks.empty()) {
@@ -107,6 +133,7 @@ Json to_json(RunState const& s) {
     for (Rollback const& r : s.rollbacks) json["rollbacks"].push_back(to_json(r));
   }
   if (s.best) json["best"] = {{"step", s.best->step}, {"val_loss", bits_of(s.best->val)}};
+  if (s.evaluation_due) json["evaluation_due"] = true;
   if (s.active) json["active_units"] = {{"since", s.active->since}, {"layers", s.active->layers}};
   return json;
 }
@@ -152,6 +179,8 @@ RunState run_state_from(Json const& json, std::string const& name) {
   }
   s.metrics_bytes = static_cast<uint64_t>(get_integer(json, "metrics_bytes", name));
   s.seconds = from_bits(get_string(json, "seconds", name), name);
+  s.evaluation_due = find_bool(json, "evaluation_due", name).value_or(false);
+  if (json.contains("longest")) s.longest = longest_from(object("longest"), name);  // an older folio had none
   return s;
 }
 

@@ -18,6 +18,10 @@
 
 namespace folio::train {
 
+struct Longest {  // seconds
+  double step = 0, evaluation = 0, sample = 0, save = 0;
+};
+
 struct RunState {
   int64_t step = 0;  // attempted steps
   StepState step_state;
@@ -31,6 +35,8 @@ struct RunState {
   std::map<std::string, std::string> options;  // of those that may change when the run is resumed
   uint64_t metrics_bytes = 0;                  // of metrics.jsonl, when this was saved
   double seconds = 0;                          // of training so far
+  bool evaluation_due = false;                 // after this step, and not made: it was cut short
+  Longest longest;                             // of the call that saved it, or the last that knew
   std::map<std::string, std::string> made;     // what equal bits depend on: build, instruction set, threads, …
 };
 

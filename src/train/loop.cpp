@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/hash.h"
 #include "core/log.h"
@@ -70,7 +71,8 @@ Loop::Loop(RunParts const& parts)
   state_.made = p_.made;
   state_.options = changeable(p_.options);
   state_.data_fingerprint = fingerprint(p_.data);
-  longest_.save = seconds_of_a_save(p_.trainer);
+  state_.evaluation_due = true;  // before the first step
+  state_.longest.save = seconds_of_a_save(p_.trainer);
 }
 
 void Loop::resume(RunState const& loaded) {
@@ -90,6 +92,7 @@ void Loop::resume(RunState const& loaded) {
   log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes);
   log_bytes_ = state.metrics_bytes;
   go_on_from(state);
+  if (state_.longest.save == 0) state_.longest.save = seconds_of_a_save(p_.trainer);  // of an older folio
   note("resume", {{"step", state.step}});
   note_changes(state);
 }
@@ -108,40 +111,68 @@ void Loop::note_changes(RunState const& before) {
 }
 
 Outcome Loop::run(Watcher& watcher, std::function<Asked(Pace const&)> const& ask) {
-  if (!log_) {
-    log_ = std::make_unique<AppendFile>(p_.directory.metrics(), 0);
-    log(metrics_header());
-    DataFacts const facts = facts_of(p_.data);
-    log(to_json(facts));
-    diagnosis_.begin(facts);
-  }
+  if (!log_) begin_log();
   before_ = state_.seconds;
   started_ = now();
-  int64_t taken = 0;
-  auto const evaluation = [&] { return timed(longest_.evaluation, [&] { return evaluate(watcher); }); };
-  if (state_.step == 0 && evaluated_step_ < 0) evaluation();
-  while (state_.step < p_.options.steps) {
+  ask_ = &ask;
+  bool stepped = state_.evaluation_due;  // and what comes after it is still to be done
+  for (;;) {
+    if (stepped && !finish_step(watcher)) return end_early(Outcome::stopped, cut_, watcher);
+    if (state_.step >= p_.options.steps) break;
     take_saves(watcher);
     if (p_.options.patience > 0 && state_.patience.waited >= p_.options.patience)
       return end_early(Outcome::out_of_patience, "patience", watcher);
-    Asked const asked = ask({taken, seconds_to_end(), saved_});
-    if (asked.stop) return end_early(Outcome::stopped, asked.stop, watcher);
-    if (asked.save) save_as_asked(watcher);
-    ++taken;
-    if (!timed(longest_.step, [&] { return step(watcher); })) continue;
+    Asked const now_asked = asked(seconds_to_end(), false);
+    if (now_asked.stop) return end_early(Outcome::stopped, now_asked.stop, watcher);
+    if (std::exchange(save_asked_, false)) save_as_asked(watcher);
+    ++taken_;
+    stepped = timed(here_.step, [&] { return step(watcher); });
+    if (!stepped) {  // it has gone back
+      stepped = state_.evaluation_due;
+      continue;
+    }
     if (p_.write && p_.options.sample_every > 0 && state_.step % p_.options.sample_every == 0)
-      timed(longest_.sample, [&] { return sample(watcher), true; });
-    bool const last = state_.step == p_.options.steps;
-    bool best = false;
-    bool const evaluates = last || state_.step % p_.options.eval_every == 0;
-    if (evaluates) best = evaluation();
-    if (evaluates || diagnosis_.due(state_.step)) diagnose(watcher);
-    // What is not finite may lie in the weights, and would take the place of a checkpoint that is sound.
-    bool const due = state_.step % p_.options.checkpoint_every == 0 && state_.refused_in_a_row == 0;
-    if (last || best || due) save();
+      timed(here_.sample, [&] { return sample(watcher), true; });
+    state_.evaluation_due = state_.step == p_.options.steps || state_.step % p_.options.eval_every == 0;
   }
   finish_saves(watcher);
   return Outcome::finished;
+}
+
+void Loop::begin_log() {
+  log_ = std::make_unique<AppendFile>(p_.directory.metrics(), 0);
+  log(metrics_header());
+  DataFacts const facts = facts_of(p_.data);
+  log(to_json(facts));
+  diagnosis_.begin(facts);
+}
+
+Asked Loop::asked(double next, bool evaluating) {
+  Asked const asked = (*ask_)({.steps = taken_,
+                               .next = next,
+                               .has_saved = here_.save > 0,
+                               .evaluating = evaluating,
+                               .anything = taken_ + evaluations_ > 0});
+  save_asked_ |= asked.save;
+  return asked;
+}
+
+bool Loop::finish_step(Watcher& watcher) {
+  bool const again = saved_step_ == state_.step;  // without its evaluation
+  bool const evaluates = state_.evaluation_due;
+  bool best = false;
+  if (evaluates) {
+    double seconds = here_.evaluation;
+    best = timed(seconds, [&] { return evaluate(watcher); });
+    if (cut_) return false;
+    here_.evaluation = seconds;
+  }
+  if (state_.step > 0 && (evaluates || diagnosis_.due(state_.step))) diagnose(watcher);
+  bool const last = state_.step == p_.options.steps;
+  // What is not finite may lie in the weights, and would take the place of a checkpoint that is sound.
+  bool const due = state_.step > 0 && state_.step % p_.options.checkpoint_every == 0 && state_.refused_in_a_row == 0;
+  if (last || best || due || again) save();
+  return true;
 }
 
 Outcome Loop::end_early(Outcome outcome, char const* why, Watcher& watcher) {
@@ -195,15 +226,19 @@ void Loop::sample(Watcher& watcher) {
 
 bool Loop::evaluate(Watcher& watcher) {
   EvalReport report{.step = state_.step, .val_bits_per_byte = NAN};
+  cut_ = nullptr;
+  batch_began_ = 0;
   report.train = loss_of("train", nullptr);
-  report.val = p_.data.has("val") ? loss_of("val", &report.val_bits_per_byte) : NAN;
+  report.val = p_.data.has("val") && !cut_ ? loss_of("val", &report.val_bits_per_byte) : NAN;
+  if (cut_) return false;
   double const judged = p_.data.has("val") ? report.val : report.train;
   // Step 0 has no checkpoint, so it is never the best.
   report.best = state_.step > 0 && std::isfinite(judged) && (!state_.best || judged < state_.best->val);
   if (report.best) state_.best = Best{state_.step, judged};
   take_in(state_.patience, judged, p_.options.min_improvement);
   report.seconds = seconds();
-  evaluated_step_ = state_.step;
+  state_.evaluation_due = false;
+  ++evaluations_;
   log(to_json(report));
   diagnosis_.add(report);
   watcher.evaluated(report);
@@ -215,7 +250,7 @@ double Loop::loss_of(std::string const& name, double* bits_per_byte) {
   data::EvalWindows const windows(split, p_.options.batch, p_.trainer.options().length, evaluation_batches(p_.options));
   int64_t number = 0, bytes = 0;
   model::EvalResult const result = evaluator_(p_.trainer.weights(), [&](model::EvalBatch& batch) {
-    if (number == windows.batches()) return false;
+    if (number == windows.batches() || (cut_ = asked(seconds_to_end_of_batch(), true).stop)) return false;
     windows.batch(number++, evaluation_batch_);
     for (int32_t id : evaluation_batch_.targets)
       if (id >= 0 && size_t(id) < p_.byte_lengths.size()) bytes += p_.byte_lengths[size_t(id)];
@@ -249,13 +284,32 @@ void Loop::save_as_asked(Watcher& watcher) {
     say(fmt::format("step {}: saved {}, as asked", state_.step, at.string()));
 }
 
-// With a save in the background, one may be under way when the last one is to begin.
+// With a save in the background, one may be under way when the last one is to begin. How long an evaluation takes that
+// an earlier call has made holds no call up that has made nothing: it begins, and is cut short where it does not fit.
 double Loop::seconds_to_end() const {
+  Longest const known = longest();
   int64_t const next = state_.step + 1;
-  double seconds = longest_.step + 2 * longest_.save;
-  if (next == p_.options.steps || next % p_.options.eval_every == 0) seconds += longest_.evaluation;
-  if (p_.write && p_.options.sample_every > 0 && next % p_.options.sample_every == 0) seconds += longest_.sample;
+  double seconds = known.step + 2 * known.save;
+  bool const evaluates = next == p_.options.steps || next % p_.options.eval_every == 0;
+  if (evaluates) seconds += taken_ > 0 ? known.evaluation : here_.evaluation;
+  if (p_.write && p_.options.sample_every > 0 && next % p_.options.sample_every == 0) seconds += known.sample;
   return seconds;
+}
+
+double Loop::seconds_to_end_of_batch() {
+  double const began = std::exchange(batch_began_, now());
+  if (began > 0) longest_batch_ = std::max(longest_batch_, batch_began_ - began);
+  return longest_batch_ + 2 * longest().save;
+}
+
+// Of this call; where it has made none yet, of the last.
+Longest Loop::longest() const {
+  auto const either = [](double here, double before) { return here > 0 ? here : before; };
+  Longest const& before = state_.longest;
+  return {.step = either(here_.step, before.step),
+          .evaluation = either(here_.evaluation, before.evaluation),
+          .sample = either(here_.sample, before.sample),
+          .save = either(here_.save, before.save)};
 }
 
 void Loop::diagnose(Watcher& watcher) {
@@ -268,6 +322,7 @@ void Loop::diagnose(Watcher& watcher) {
 void Loop::save() {
   state_.metrics_bytes = log_bytes_;
   state_.seconds = seconds();
+  state_.longest = longest();
   state_.data = batcher_.state();
   state_.active = statistics_ ? std::optional(statistics_->active()) : std::nullopt;
   saver_.save(state_, *log_);
@@ -277,8 +332,7 @@ void Loop::save() {
 void Loop::take_saves(Watcher& watcher) {
   auto const reports = saver_.reports();
   for (SaveReport const& report : reports) {
-    longest_.save = std::max(saved_ ? longest_.save : 0, report.seconds);
-    saved_ = true;
+    here_.save = std::max(here_.save, report.seconds);
     watcher.saved(report);
     log(to_json(report));
   }

@@ -52,11 +52,14 @@ struct RunParts {  // all outlive the loop
 struct Pace {
   int64_t steps = 0;  // of this call so far
   /// Seconds until the run would have ended, if it took one more step: that step and what follows it, and a save, each
-  /// as long as the longest so far.
+  /// as long as the longest of this call, or, where it made none yet, of the last. Within an evaluation: if it took one
+  /// more batch.
   double next = 0;
-  bool has_saved = false;  // in this call, so that `next` knows how long a save takes
+  bool has_saved = false;   // in this call, so that `next` knows how long a save takes
+  bool evaluating = false;  // asked between two batches of an evaluation
+  bool anything = false;    // was made in this call: a step, an evaluation
 };
-struct Asked {                 // between two steps
+struct Asked {                 // between two steps, or two batches of an evaluation
   char const* stop = nullptr;  // a reason to end here, for the log; null: none
   bool save = false;           // a checkpoint now
 };
@@ -69,9 +72,10 @@ class Loop {
   /// Continues from the state that load_checkpoint gave: drops what was logged after it.
   void resume(RunState const&);
 
-  /// Runs until the last step, until patience is at its end, or until `ask`, asked before each step, gives a reason to
-  /// stop; a checkpoint is saved then. Throws Fault::diverged where the options' policies for bad steps end the run,
-  /// and the fault (Fault::io) of kMostFailedSaves failed saves in a row, or of a last one that fails twice.
+  /// Runs until the last step, until patience is at its end, or until `ask`, asked before each step and each batch of
+  /// an evaluation, gives a reason to stop; a checkpoint is saved then. An evaluation that is cut short is made again
+  /// when the run is resumed. Throws Fault::diverged where the options' policies for bad steps end the run, the fault
+  /// (Fault::io) of kMostFailedSaves failed saves in a row, or of a last one that fails twice, and what `ask` throws.
   Outcome run(Watcher&, std::function<Asked(Pace const&)> const& ask);
 
   RunState const& state() const { return state_; }
@@ -83,12 +87,17 @@ class Loop {
 
  private:
   void note_changes(RunState const& before);
+  void begin_log();
+  Longest longest() const;
   double seconds_to_end() const;  // see Pace
+  double seconds_to_end_of_batch();
+  Asked asked(double next, bool evaluating);
+  bool finish_step(Watcher&);  // what comes after it; false: its evaluation was cut short, see cut_
   Outcome end_early(Outcome, char const* why, Watcher&);
   bool step(Watcher&);  // false: the run has gone back to a checkpoint instead
   void sample(Watcher&);
   void take_statistics(double loss_scale, Watcher&);
-  bool evaluate(Watcher&);  // true where it is the best so far
+  bool evaluate(Watcher&);  // true where it is the best so far; to be made again where cut_ says why
   double loss_of(std::string const& split, double* bits_per_byte);
   void diagnose(Watcher&);
   /// The step that was refused. Returns the weight that was not finite before it, empty where all were.
@@ -118,12 +127,14 @@ class Loop {
   RunState state_;
   LiveDiagnosis diagnosis_;
   std::string broken_weight_;  // what look_into found last
-  int64_t saved_step_ = -1, evaluated_step_ = -1;
-  bool saved_ = false;               // in this call
+  int64_t saved_step_ = -1;
   double started_ = 0, before_ = 0;  // clock at run(), seconds of earlier calls
-  struct Longest {                   // seconds, so far; of a save at first what it may take
-    double step = 0, evaluation = 0, sample = 0, save = 0;
-  } longest_;
+  std::function<Asked(Pace const&)> const* ask_ = nullptr;
+  char const* cut_ = nullptr;  // why an evaluation was
+  bool save_asked_ = false;
+  int64_t taken_ = 0, evaluations_ = 0;         // of this call
+  Longest here_;                                // of this call; 0: none yet
+  double batch_began_ = 0, longest_batch_ = 0;  // of an evaluation
 };
 
 }  // namespace folio::train

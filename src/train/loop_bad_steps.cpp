@@ -9,7 +9,7 @@ namespace folio::train {
 
 bool Loop::judge(StepReport const& report, double rate, StepState const& before, Watcher& watcher) {
   StepState const& s = state_.step_state;
-  if (s.loss_scale < before.loss_scale) {  // the scaler's way, no fault
+  if (overflowed(report)) {  // the scaler's way, no fault; a loss is not scaled, so one that is not finite is
     watcher.overflowed(report, s.loss_scale);
     return true;
   }
@@ -122,7 +122,7 @@ void Loop::go_on_from(RunState const& state) {
   if (statistics_ && state.active) statistics_->restore(*state.active, "state.json");
   else if (statistics_) statistics_->begin_at(state.step);
   diagnosis_.read_again(p_.directory.metrics());
-  saved_step_ = evaluated_step_ = state.step;
+  saved_step_ = state.step;
   if (!of_another_type) return;
   state_.step_state.loss_scale = p_.trainer.options().loss_scale;  // the scaler begins
   state_.step_state.clean_steps = 0;

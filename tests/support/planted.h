@@ -23,6 +23,7 @@ struct Planted {
   bool leave_at_rollback = false;  // end as if killed, behind the first
   bool leave_at_spike = false;     // between the first spike and what is done about it
   int64_t leave_behind = 0;        // so many steps behind the first rollback; 0: never
+  int64_t cut_evaluation = 0;      // stop at this look of the call between batches of evaluations; 0: never
 };
 
 /// `text` with a stretch of its own letters drawn at random.
@@ -97,6 +98,9 @@ class DrillRun : public train::Watcher {
     if (resumes && !train::checkpoint_steps(folder).empty())
       loop.resume(train::load_newest(directory, *backend_, trainer));
     outcome = loop.run(*this, [&](train::Pace const& pace) -> train::Asked {
+      if (pace.evaluating)
+        return {.stop = plan_.cut_evaluation > 0 && ++looks_ == plan_.cut_evaluation ? "signal" : nullptr};
+      if (!first) first = pace;
       return {.stop = plan_.stop_after > 0 && pace.steps >= plan_.stop_after ? "stop-after" : nullptr};
     });
     state = loop.state();
@@ -136,7 +140,8 @@ class DrillRun : public train::Watcher {
 
   train::Outcome outcome = train::Outcome::finished;
   train::RunState state;
-  double val = NAN;  // of the last evaluation
+  std::optional<train::Pace> first;  // before the first step of the call
+  double val = NAN;                  // of the last evaluation
   std::vector<train::Rollback> rollbacks;
   std::vector<train::Spike> spikes;
   std::vector<int64_t> spike_batches;  // their numbers, from 0, in the order in which the data are read
@@ -151,7 +156,7 @@ class DrillRun : public train::Watcher {
   data::Dataset data_;
   std::unique_ptr<Backend> backend_;
   train::Trainer* trainer_ = nullptr;
-  int64_t poisoned_ = 0, burst_ = 0, read_ = 0;
+  int64_t poisoned_ = 0, burst_ = 0, read_ = 0, looks_ = 0;
   double lr_ = 0, min_lr_ = 0;
 };
 
