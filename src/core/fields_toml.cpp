@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kLimit = size_t{1} << 20;  // of a configuration file, in bytes
 constexpr int64_t kVersion = 1;             // of the format, not of a field's meaning
 constexpr char const* kVersionKey = "version";
+constexpr int kMostParts = 64;  // of a dotted name
 
 std::string quoted(std::string_view text) {
   std::string out = "\"";
@@ -110,6 +111,7 @@ namespace {
 void check_letters(std::string_view text, std::string const& name) {
   std::string_view open;  // the quotes that a string ends with, or # in a comment
   char before = '\n';     // the last character that is no blank
+  int parts = 0;          // of a dotted name: toml++ calls itself for each
   int64_t line = 1;
   for (size_t i = 0; i < text.size(); ++i) {
     char const c = text[i];
@@ -135,6 +137,9 @@ void check_letters(std::string_view text, std::string const& name) {
     } else {
       check(static_cast<unsigned char>(c) < 0x80, Fault::content,
             "{}, line {}: not TOML: a letter that is not ASCII outside of quotes", name, line);
+      if (c == '.') ++parts;
+      else if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) parts = 0;
+      check(parts < kMostParts, Fault::content, "{}, line {}: a name of more than {} parts", name, line, kMostParts);
       if (c != ' ' && c != '\t') before = c;
     }
   }

@@ -35,6 +35,8 @@ class Builder : public nlohmann::json_sax<Json> {
 
   bool key(string_t& key) override {
     Level& level = levels_.back();
+    check(level.keys.size() < limits_.members, Fault::content, "{}: {} has more than {} members", name_, place(),
+          limits_.members);
     if (!level.keys.insert(key).second)
       fail(Fault::content, "{}: the key \"{}\" stands twice in {}", name_, shortened(key), place());
     level.key = std::move(key);
@@ -70,6 +72,8 @@ class Builder : public nlohmann::json_sax<Json> {
   Json* put(Json&& value) {
     if (levels_.empty()) return &(root_ = std::move(value));
     Level& level = levels_.back();
+    check(!level.container->is_array() || level.container->size() < limits_.items, Fault::content,
+          "{}: a list has more than {} items", name_, limits_.items);
     if (level.container->is_array()) return &level.container->get_ref<Json::array_t&>().emplace_back(std::move(value));
     Members& members = level.container->get_ref<Json::object_t&>();  // keys are unique: no search
     return &members.emplace_back(level.key, std::move(value)).second;

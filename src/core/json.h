@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 struct JsonLimits {
   size_t bytes = size_t{64} << 20;
   int depth = 64;
+  size_t items = SIZE_MAX, members = SIZE_MAX;  // of one list, of one object
 };
 
 /// Throws Fault::content with `name`, the position and the reason.

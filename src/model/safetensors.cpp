@@ -15,8 +15,9 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian and is read in place");
 
-constexpr uint64_t kMostHeader = 100'000'000;  // the format's own limit
-constexpr size_t kPiece = size_t{4} << 20;     // bytes of data moved at once
+constexpr uint64_t kMostHeader = 100'000'000;                   // the format's own limit
+constexpr size_t kMostDimensions = 64, kMostTensors = 1 << 18;  // of what a header may ask memory for
+constexpr size_t kPiece = size_t{4} << 20;                      // bytes of data moved at once
 
 struct StoredType {
   char const* name;
@@ -88,7 +89,7 @@ void SafetensorsFile::read_header() {
   check(text.starts_with('{'), Fault::content, "{}: the header does not begin with {{", file);
   data_ = sizeof length + length;
 
-  Json const header = parse_json(text, file, {.bytes = kMostHeader});
+  Json const header = parse_json(text, file, {.bytes = kMostHeader, .items = kMostDimensions, .members = kMostTensors});
   check(header.is_object(), Fault::content, "{}: the header is not an object", file);
   tensors_.reserve(header.size());
   for (auto const& [name, value] : header.items()) {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kSoon = 10;   // steps behind a checkpoint: it may hold what made the step bad
 constexpr int64_t kClose = 10;  // steps between two failures: the place is the same
+constexpr int64_t kMostSteps = int64_t{1} << 53;
 
 }  // namespace
 
@@ -44,8 +45,10 @@ Rollback rollback_from(Json const& line, std::string const& where) {
       .in_a_row = get_integer(line, "in_a_row", where),
       .skipped = get_integer(line, "skipped", where),
       .data = {.epoch = get_integer(line, "epoch", where), .position = get_integer(line, "position", where)}};
-  check(0 <= r.to && r.to < r.step && 1 <= r.in_a_row && r.in_a_row <= kMostRollbacks, Fault::content,
-        "{}: a rollback from step {} to {}, {} in a row", where, r.step, r.to, r.in_a_row);
+  check(0 <= r.to && r.to < r.step && r.step <= kMostSteps && 1 <= r.in_a_row && r.in_a_row <= kMostRollbacks &&
+            0 <= r.skipped && r.skipped <= kMostSteps,
+        Fault::content, "{}: a rollback from step {} to {}, {} in a row, {} batches passed over", where, r.step, r.to,
+        r.in_a_row, r.skipped);
   return r;
 }
 

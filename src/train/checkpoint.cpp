@@ -10,6 +10,7 @@ namespace folio::train {
 namespace {
 
 constexpr int kVersion = 1;
+constexpr int64_t kMostSteps = int64_t{1} << 53;
 
 std::vector<model::NamedTensor> named(std::vector<Moments> const& moments, model::Weights const& weights) {
   std::vector<model::NamedTensor> tensors;
@@ -77,15 +78,17 @@ StepState step_state_from(Json const& json, std::string const& name) {
   check(std::isfinite(s.loss_scale) && s.loss_scale > 0 && s.clean_steps >= 0, Fault::content,
         "{}: a loss scale of {} after {} clean steps", name, s.loss_scale, s.clean_steps);
   s.non_finite = integer("non_finite"), s.accept = integer("accept");
-  check(0 <= s.accepted && s.accepted <= s.attempted, Fault::content, "{}: {} accepted steps of {} attempted", name,
-        s.accepted, s.attempted);
+  check(0 <= s.accepted && s.accepted <= s.attempted && s.attempted <= kMostSteps, Fault::content,
+        "{}: {} accepted steps of {} attempted", name, s.accepted, s.attempted);
+  check(0 <= s.non_finite && s.non_finite <= s.attempted && (s.accept == 0 || s.accept == 1), Fault::content,
+        "{}: {} steps that were not finite of {}, and `accept` {}", name, s.non_finite, s.attempted, s.accept);
   if (!json.contains("spikes")) return s;  // an older folio had none
   Json const& spikes = json["spikes"];
   check(spikes.is_object(), Fault::content, "{}: `spikes` is no object", name);
   s.spike_score = from_bits(get_string(spikes, "score", name), name);
   s.scored = get_integer(spikes, "scored", name), s.spikes_in_a_row = get_integer(spikes, "in_a_row", name);
-  check(s.scored >= 0 && s.spikes_in_a_row >= 0, Fault::content, "{}: {} steps scored, {} spikes in a row", name,
-        s.scored, s.spikes_in_a_row);
+  check(0 <= s.scored && s.scored <= s.accepted && 0 <= s.spikes_in_a_row && s.spikes_in_a_row <= kMostSpikes,
+        Fault::content, "{}: {} steps scored, {} spikes in a row", name, s.scored, s.spikes_in_a_row);
   read_all_bits(spikes, "losses", s.losses, name), read_all_bits(spikes, "log_norms", s.log_norms, name);
   return s;
 }
@@ -156,9 +159,12 @@ RunState run_state_from(Json const& json, std::string const& name) {
   s.data_fingerprint = get_string(data, "fingerprint", name);
   for (auto const& [key, value] : object("made").items()) s.made[key] = get_string(json["made"], key, name);
   for (auto const& [key, value] : object("options").items()) s.options[key] = get_string(json["options"], key, name);
-  if (json.contains("best"))
+  if (json.contains("best")) {
     s.best =
         Best{get_integer(object("best"), "step", name), from_bits(get_string(json["best"], "val_loss", name), name)};
+    check(0 <= s.best->step && s.best->step <= s.step && !std::isnan(s.best->val), Fault::content,
+          "{}: at step {} the best was step {}, val loss {}", name, s.step, s.best->step, s.best->val);
+  }
   if (json.contains("active_units")) {
     Json const& active = object("active_units");
     s.active = ActiveUnits{.since = get_integer(active, "since", name), .layers = {}};
@@ -173,14 +179,19 @@ RunState run_state_from(Json const& json, std::string const& name) {
     s.patience = {.to_beat = from_bits(get_string(object("patience"), "to_beat", name), name),
                   .waited = get_integer(json["patience"], "waited", name)};
   s.refused_in_a_row = get_integer(json, "refused_in_a_row", name);
+  check(s.patience.waited >= 0 && 0 <= s.refused_in_a_row && s.refused_in_a_row <= s.step, Fault::content,
+        "{}: {} evaluations waited, {} steps refused in a row", name, s.patience.waited, s.refused_in_a_row);
   if (json.contains("rollbacks")) {
     check(json["rollbacks"].is_array(), Fault::content, "{}: `rollbacks` is no list", name);
     for (Json const& r : json["rollbacks"]) s.rollbacks.push_back(rollback_from(r, name));
   }
-  s.metrics_bytes = static_cast<uint64_t>(get_integer(json, "metrics_bytes", name));
+  int64_t const logged = get_integer(json, "metrics_bytes", name);
   s.seconds = from_bits(get_string(json, "seconds", name), name);
   s.evaluation_due = find_bool(json, "evaluation_due", name).value_or(false);
   if (json.contains("longest")) s.longest = longest_from(object("longest"), name);  // an older folio had none
+  check(logged >= 0 && std::isfinite(s.seconds) && s.seconds >= 0, Fault::content,
+        "{}: {} bytes of log, {} seconds of training", name, logged, s.seconds);
+  s.metrics_bytes = static_cast<uint64_t>(logged);
   return s;
 }
 

@@ -181,6 +181,11 @@ TEST(Fields, TomlNamesTheLineAndTheSlip) {
   expect_fault(Fault::content, {"bias", "true or false"}, [&] { from_toml(f, "bias = 1", "c.toml"); });
   expect_fault(Fault::value, {"c.toml", "line 1", "steps"}, [&] { from_toml(f, "steps = 0", "c.toml"); });
   expect_fault(Fault::content, {"not TOML"}, [&] { from_toml(f, "steps = ", "c.toml"); });
+  std::string deep = "a";  // its parser would call itself for each
+  for (int i = 0; i < 200'000; ++i) deep += i % 2 ? ".a" : ".'b'";
+  for (std::string const& text :
+       {deep + " = 1\n", "[" + deep + "]\n", "[[" + deep + "]]\n", "x = {" + deep + " = 1}\n"})
+    expect_fault(Fault::content, {"c.toml", "line 1", "64 parts"}, [&] { from_toml(f, text, "c.toml"); });
   expect_fault(Fault::content, {"not TOML"}, [&] { from_toml(f, "steps = 1\nsteps = 2", "c.toml"); });
   expect_fault(Fault::content, {"not TOML"}, [&] { from_toml(f, "stop = " + std::string(100'000, '['), "c.toml"); });
   expect_fault(Fault::content, {"bytes"}, [&] { from_toml(f, std::string(2 << 20, '\n'), "c.toml"); });

@@ -18,6 +18,10 @@ std::string nested(size_t depth, char open, char close) { return std::string(dep
 TEST(Json, TakesSixtyFourLevelsAndRefusesTheNext) {
   EXPECT_EQ(dump(parse_json(nested(64, '[', ']'), "deep")), nested(64, '[', ']'));
   expect_fault(Fault::content, {"deep", "64 levels"}, [] { parse_json(nested(65, '[', ']'), "deep"); });
+  JsonLimits const few{.items = 2, .members = 1};
+  EXPECT_EQ(dump(parse_json(R"({"a":[1,[2,3]]})", "few", few)), R"({"a":[1,[2,3]]})");
+  expect_fault(Fault::content, {"few", "more than 2 items"}, [&] { parse_json("[1,[2,3,4]]", "few", few); });
+  expect_fault(Fault::content, {"few", "more than 1 members"}, [&] { parse_json(R"([{"a":1,"b":2}])", "few", few); });
 }
 
 TEST(Json, RefusesGreatDepthWithoutOverflowingTheStack) {

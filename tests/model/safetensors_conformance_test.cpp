@@ -77,6 +77,16 @@ TEST_F(Conformance, WhatTheReferenceRefusesIsRefused) {
   expect_refused(file_of(same_place + "}", zeros(16)), "overlap");
 }
 
+TEST_F(Conformance, AHeaderThatWouldTakeManyTimesItsSizeInMemoryIsRefused) {
+  std::string ones = "1", tensors = i32("[0]", "[0,0]");
+  while (ones.size() < 2'000'000) ones += ",1";
+  expect_refused(file_of(i32("[" + ones + "]", "[0,4]"), zeros(4)), "more than 64 items");
+  tensors.pop_back();
+  for (int i = 0; i < 263'000; ++i)
+    tensors += ",\"" + std::to_string(i) + R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]})";
+  expect_refused(file_of(tensors + "}"), "more than 262144 members");
+}
+
 TEST_F(Conformance, AHeaderThatBeginsWithBlanksIsRefusedAsTheFormatAsks) {
   expect_refused(file_of("\t\n{}\r "), "does not begin with {");
 }

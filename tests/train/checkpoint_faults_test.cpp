@@ -178,6 +178,34 @@ TEST_F(CheckpointFaults, AStateOfANewerVersionOrWithoutItsPartsIsRefused) {
     EXPECT_EQ(error_of([&] { run_state_from(parse_json(text, "state"), "state"); }).fault, Fault::content) << text;
 }
 
+TEST_F(CheckpointFaults, AStateWithNumbersThatNoRunHasIsRefused) {
+  Json good = to_json(state());
+  good["best"] = {{"step", 1}, {"val_loss", bits_of(1.5)}};
+  good["rollbacks"] =
+      Json::array({to_json(Rollback{.step = 1, .to = 0, .why = "spike", .in_a_row = 1, .skipped = 0, .data = {}})});
+  ASSERT_NO_THROW(run_state_from(good, "state"));
+  for (auto const& [place, value] : std::vector<std::pair<char const*, Json>>{{"/step_state/spikes/scored", INT64_MAX},
+                                                                              {"/step_state/spikes/scored", -1},
+                                                                              {"/step_state/spikes/in_a_row", 6},
+                                                                              {"/step_state/accept", 7},
+                                                                              {"/step_state/non_finite", 9},
+                                                                              {"/step_state/loss_scale", bits_of(NAN)},
+                                                                              {"/best/step", 2},
+                                                                              {"/best/step", -1},
+                                                                              {"/best/val_loss", bits_of(NAN)},
+                                                                              {"/patience/waited", -1},
+                                                                              {"/refused_in_a_row", INT64_MAX},
+                                                                              {"/metrics_bytes", -1},
+                                                                              {"/seconds", bits_of(-INFINITY)},
+                                                                              {"/rollbacks/0/step", INT64_MAX},
+                                                                              {"/rollbacks/0/skipped", -1},
+                                                                              {"/rollbacks/0/in_a_row", 0}}) {
+    Json hostile = good;
+    hostile[Json::json_pointer(place)] = value;
+    EXPECT_EQ(error_of([&] { run_state_from(hostile, "state"); }).fault, Fault::content) << place << " " << value;
+  }
+}
+
 TEST_F(CheckpointFaults, RotationKeepsTheNewestAndTheBest) {
   RunDirectory run = RunDirectory::create(folder / "run", [](Path const&) { return "steps = 1\n"; });
   for (int64_t n : {10, 20, 30, 40, 50}) make_folders(run.checkpoint(n));
