@@ -146,6 +146,12 @@ int guarded(Arguments const& arguments) {
     return sentence("out of memory: use a smaller model, batch or context", Fault::memory);
   } catch (std::filesystem::filesystem_error const& e) {
     return sentence(fmt::format("{}: {}", e.path1().string(), e.code().message()), Fault::io);
+  } catch (std::system_error const& e) {
+    if (e.code() != std::errc::resource_unavailable_try_again) throw;
+    return sentence(
+        "no thread could be started: raise the limits of memory or of processes (ulimit -v, ulimit -u), or "
+        "give fewer --threads",
+        Fault::memory);
   } catch (std::exception const& e) {
     return sentence(fmt::format("{} (a mistake of folio's own; please report it)", e.what()), Fault::bug);
   }
@@ -187,6 +193,6 @@ int main(int count, char** words) {
   spin_briefly(words);
   share_one_heap();
   folio::cli::occupy_standard_files();
-  std::signal(SIGPIPE, SIG_IGN);
+  for (int const signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);  // calls fail instead, and say what with
   return folio::cli::guarded({words + (count > 0), words + count});
 }

@@ -5,6 +5,7 @@
 
 namespace folio::cli {
 
+/// What whoever started the program had set to be ignored stays so: SIGHUP under nohup, SIGINT behind a script's &.
 /// A call that waits for input goes on waiting after a signal; with `wake` it returns instead.
 void catch_signals(bool wake = false);
 bool signalled();

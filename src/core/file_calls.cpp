@@ -43,6 +43,8 @@ char const* advice(int error) {
     case ENOSPC:
     case EDQUOT:
       return "; free some space there or write elsewhere";
+    case EFBIG:
+      return "; raise the limit of a file's size (ulimit -f), or use a file system that allows larger files";
     case EACCES:
     case EPERM:
     case EROFS:

@@ -87,7 +87,7 @@ StepState step_state_from(Json const& json, std::string const& name) {
   check(spikes.is_object(), Fault::content, "{}: `spikes` is no object", name);
   s.spike_score = from_bits(get_string(spikes, "score", name), name);
   s.scored = get_integer(spikes, "scored", name), s.spikes_in_a_row = get_integer(spikes, "in_a_row", name);
-  check(0 <= s.scored && s.scored <= s.accepted && 0 <= s.spikes_in_a_row && s.spikes_in_a_row <= kMostSpikes,
+  check(0 <= s.scored && s.scored <= kMostSteps && 0 <= s.spikes_in_a_row && s.spikes_in_a_row <= kMostSpikes,
         Fault::content, "{}: {} steps scored, {} spikes in a row", name, s.scored, s.spikes_in_a_row);
   read_all_bits(spikes, "losses", s.losses, name), read_all_bits(spikes, "log_norms", s.log_norms, name);
   return s;
@@ -207,13 +207,25 @@ void save_checkpoint(Path const& final_path, TrainedTensors const& t, model::Mod
 
 namespace {
 
+RunState state_in(Path const& checkpoint) {
+  Path const path = checkpoint / "state.json";
+  return run_state_from(read_json(path), path.string());
+}
+
 RunState load_whole(Path const& path, Backend& backend, Trainer& trainer) {
-  Path const state_path = path / "state.json";
-  RunState const state = run_state_from(read_json(state_path), state_path.string());
+  RunState const state = state_in(path);
   model::ModelDirectory(path).load(backend, trainer.weights());
   load_tensors(path / "optimizer.safetensors", named(trainer.moments(), trainer.weights()), backend);
   trainer.set_state(state.step_state);
   return state;
+}
+
+// Why the checkpoint of this step is not to be used; "" where it is whole.
+std::string damage_of(Path const& checkpoint, int64_t step) {
+  std::string const damage = model::damage_of(checkpoint);
+  if (!damage.empty()) return damage;
+  int64_t const held = state_in(checkpoint).step;
+  return held == step ? "" : fmt::format("{} holds step {}", checkpoint.string(), held);
 }
 
 void set_aside(Path const& checkpoint, std::string const& damage) {
@@ -222,7 +234,8 @@ void set_aside(Path const& checkpoint, std::string const& damage) {
   for (int n = 2; std::filesystem::exists(to); ++n) (to = checkpoint) += fmt::format(".damaged-{}", n);
   move_folder(checkpoint, to);
   say(Level::warning,
-      fmt::format("{}: this checkpoint is not whole; it is not used, and kept as {}", damage, to.filename().string()));
+      fmt::format("{}: this checkpoint is not whole; it is not used, and kept as {} until you remove it", damage,
+                  to.filename().string()));
 }
 
 }  // namespace
@@ -249,7 +262,7 @@ RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer, int6
   std::vector<std::pair<Path, std::string>> damaged;
   for (size_t i = steps.size(); i-- > 0;) {
     Path const path = run.checkpoint(steps[i]);
-    if (std::string const damage = model::damage_of(path); !damage.empty()) {
+    if (std::string const damage = damage_of(path, steps[i]); !damage.empty()) {
       damaged.emplace_back(path, damage);
       continue;
     }

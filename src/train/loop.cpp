@@ -75,22 +75,33 @@ Loop::Loop(RunParts const& parts)
   state_.longest.save = seconds_of_a_save(p_.trainer);
 }
 
-void Loop::resume(RunState const& loaded) {
+uint64_t Loop::logged_until(uint64_t saved) const {
+  Path const& path = p_.directory.metrics();
+  std::error_code error;
+  uint64_t const there = std::filesystem::exists(path, error) ? std::filesystem::file_size(path, error) : 0;
+  check(!error, Fault::io, "{}: {}", path.string(), error.message());
+  uint64_t const kept = there >= saved ? saved : whole_lines(path);
+  if (there < saved)
+    say(Level::warning,
+        fmt::format("{} has lost lines: {} bytes were there when the checkpoint was saved, {} are; the run goes on, "
+                    "and its curves lack what is lost",
+                    path.string(), saved, there));
+  check_metrics_version(path);
+  check_metrics_lines(path, kept);
+  return kept;
+}
+
+void Loop::resume(RunState loaded) {
   std::string const data_now = fingerprint(p_.data);
   check(loaded.data_fingerprint == data_now, Fault::content,
         "{} holds other data than the run began with ({}, then {}): give the run its data back, or start a new one",
         p_.data.path().string(), data_now, loaded.data_fingerprint);
-  std::error_code error;
-  uint64_t const logged = std::filesystem::file_size(p_.directory.metrics(), error);
-  check(!error && logged >= loaded.metrics_bytes, Fault::content,
-        "{} has lost lines: {} bytes were there when the checkpoint was saved; put the file back, or start a new run",
-        p_.directory.metrics().string(), loaded.metrics_bytes);
-  check_metrics_version(p_.directory.metrics());
-  check_metrics_lines(p_.directory.metrics(), loaded.metrics_bytes);
-  RunState const state = after_rollbacks(loaded);
+  loaded.metrics_bytes = logged_until(loaded.metrics_bytes);
+  RunState const state = loaded.metrics_bytes > 0 ? after_rollbacks(std::move(loaded)) : std::move(loaded);
   p_.directory.restore_best(state.best);  // a run may have been killed between checkpoint and record
-  log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes);
-  log_bytes_ = state.metrics_bytes;
+  if (state.metrics_bytes == 0) begin_log();
+  else
+    log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes), log_bytes_ = state.metrics_bytes;
   go_on_from(state);
   if (state_.longest.save == 0) state_.longest.save = seconds_of_a_save(p_.trainer);  // of an older folio
   note("resume", {{"step", state.step}});

@@ -70,7 +70,7 @@ class Loop {
  public:
   explicit Loop(RunParts const&);
   /// Continues from the state that load_checkpoint gave: drops what was logged after it.
-  void resume(RunState const&);
+  void resume(RunState);
 
   /// Runs until the last step, until patience is at its end, or until `ask`, asked before each step and each batch of
   /// an evaluation, gives a reason to stop; a checkpoint is saved then. An evaluation that is cut short is made again
@@ -86,6 +86,8 @@ class Loop {
   static constexpr int64_t kMostFailedSaves = 3;
 
  private:
+  /// How much of the log a resumed run keeps: what its checkpoint was `saved` beside, or, with a warning, what is left.
+  uint64_t logged_until(uint64_t saved) const;
   void note_changes(RunState const& before);
   void begin_log();
   Longest longest() const;

@@ -92,4 +92,15 @@ void check_metrics_lines(Path const& metrics, uint64_t bytes) {
   }
 }
 
+uint64_t whole_lines(Path const& metrics) {
+  std::error_code error;
+  if (!std::filesystem::exists(metrics, error) || std::filesystem::file_size(metrics, error) == 0) return 0;
+  MappedFile const file(metrics);
+  std::string_view const text(reinterpret_cast<char const*>(file.bytes().data()), file.bytes().size());
+  size_t const end = text.rfind('\n') + 1;  // npos + 1 is 0
+  check(end > 0, Fault::content, "{} holds no line of a log: move it away, and the run goes on with a new one",
+        metrics.string());
+  return end;
+}
+
 }  // namespace folio::train

@@ -61,4 +61,8 @@ void check_metrics_version(Path const& metrics);
 /// whole lines of a log: what holds something else is not written on.
 void check_metrics_lines(Path const& metrics, uint64_t bytes);
 
+/// Bytes up to the end of the last whole line; 0 where the file is empty or not there. Fault::content where it holds no
+/// whole line: that is no log.
+uint64_t whole_lines(Path const& metrics);
+
 }  // namespace folio::train

@@ -401,6 +401,50 @@ TEST_F(Train, ALogThatHoldsSomethingElseIsNotWrittenOn) {
   EXPECT_EQ(go_on("run").code, 0);
 }
 
+TEST_F(Train, GoesOnWithTheSameBitsWhereItsLogLostItsTail) {
+  ASSERT_EQ(run(command("whole")).code, 0);
+  for (bool const gone : {false, true}) {
+    std::string const name = gone ? "gone" : "cut";
+    ASSERT_EQ(run(command(name, {"--stop-after", "30"})).code, 75);
+    Path const log = folder / name / "metrics.jsonl";
+    gone ? void(std::filesystem::remove(log)) : std::filesystem::resize_file(log, 1500);
+    Ended const resumed = go_on(name);
+    ASSERT_EQ(resumed.code, 0) << resumed.err;
+    EXPECT_NE(resumed.err.find("has lost lines"), std::string::npos) << resumed.err;
+    for (char const* file : {"model.safetensors", "optimizer.safetensors"})
+      EXPECT_TRUE(read_file(Path(last_checkpoint(folder / name)) / file) ==
+                  read_file(Path(last_checkpoint(folder / "whole")) / file))
+          << file;
+    EXPECT_EQ(lines(name, "format").size(), 1u);
+    EXPECT_EQ(lines(name, "data").size(), 1u);
+    EXPECT_EQ(lines(name, "step").back()["step"], 60);
+    EXPECT_EQ(run({"report", at(name), "--out", at(name + ".html")}).code, 0);
+  }
+}
+
+TEST_F(Train, ACheckpointUnderAnotherStepsNameIsSetAside) {
+  ASSERT_EQ(run(command("run", {"--stop-after", "30"})).code, 75);
+  Path const checkpoints = folder / "run/checkpoints";
+  std::filesystem::copy(checkpoints / "step-00000025", checkpoints / "step-00000055");
+  Ended const resumed = go_on("run");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("step-00000055 holds step 25"), std::string::npos) << resumed.err;
+  EXPECT_NE(resumed.err.find("resumed from step 30"), std::string::npos) << resumed.err;
+  EXPECT_TRUE(std::filesystem::exists(checkpoints / "step-00000055.damaged"));
+}
+
+TEST_F(Train, LeavesAloneASignalThatWasIgnoredWhenItBegan) {
+  for (int const signal : {SIGHUP, SIGINT}) {
+    Path const out = folder / fmt::format("signal-{}", signal);
+    auto const before = ::signal(signal, SIG_IGN);
+    test::Child child(command(out.filename().string(), {"--steps", "400"}), folder / "err");
+    ::signal(signal, before);
+    while (!std::filesystem::exists(out / "metrics.jsonl")) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    child.signal(signal);
+    EXPECT_EQ(child.wait().code, 0);
+  }
+}
+
 TEST_F(Train, WritesThroughNoLinkInARun) {
   ASSERT_EQ(run(command("run", {"--stop-after", "3"})).code, 75);
   for (char const* name : {"lock", "metrics.jsonl", "best.json", "config.toml"}) {

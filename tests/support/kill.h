@@ -177,6 +177,10 @@ class Killing : public testing::Test {
       EXPECT_LE(lost, 2 * kPeriod) << "a save lasts a period at most, or the next one waits";
       most_lost_ = std::max(most_lost_, lost);
     }
+    if (durable_ > 0 && (ended.code == 0 || ended.code == 75)) {
+      EXPECT_NE(at, std::string::npos) << "step " << durable_ << " was durable, and the run began anew: " << ended.err;
+    }
+    EXPECT_GE(last_logged(name), durable_) << "the log of a run that goes on reaches its checkpoint: " << ended.err;
     Met const m = std::filesystem::exists(trace_) ? met(read_trace(trace_, false)) : Met{};
     durable_ = std::max(durable_, m.durable);
     reached_ = last_logged(name);

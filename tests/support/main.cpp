@@ -3,6 +3,7 @@
 // of a GPU (tests/support/cuda.h) are skipped with a sentence where there is none.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -24,6 +25,8 @@ class WithoutGpu : public testing::EmptyTestEventListener {
 
 int main(int count, char** arguments) {
   testing::InitGoogleTest(&count, arguments);
+  // Ignored where a script starts the tests behind an &, and inherited by what they start.
+  for (int const signal : {SIGINT, SIGHUP}) std::signal(signal, SIG_DFL);
   char const* const asked = std::getenv("FOLIO_ISA");
   if (asked && *asked && std::string_view(asked) != folio::name_of(folio::level_in_use())) {
     std::printf("skipped: this machine has no level %s; its levels: %s\n", asked,
