@@ -69,15 +69,16 @@ bool Loop::roll_back(char const* why, Watcher& watcher) {
                                     state_.step));
     return false;
   }
-  check(retreat->in_a_row <= kMostRollbacks, Fault::diverged,
-        "step {} failed at about the place where {} rollbacks had gone back from before, the last to step {}: passing "
-        "over data does not help. {}",
-        state_.step, kMostRollbacks, state_.rollbacks.back().to,
-        broken_weight_.empty() || why != std::string_view("not-finite")
-            ? "Give a lower --lr or a smaller --clip, or --on-spike warn and --on-nonfinite skip, and look at the data"
-            : broken_weight_ +
-                  " holds values that are not finite in that checkpoint: begin a run with an older model "
-                  "(--from)");
+  if (retreat->in_a_row > kMostRollbacks)
+    fail(Fault::diverged,
+         "step {} failed at about the place where {} rollbacks had gone back from before, the last to step {}: passing "
+         "over data does not help. {}",
+         state_.step, kMostRollbacks, state_.rollbacks.back().to,
+         broken_weight_.empty() || why != std::string_view("not-finite")
+             ? "Give a lower --lr or a smaller --clip, or --on-spike warn and --on-nonfinite skip, and look at the data"
+             : broken_weight_ +
+                   " holds values that are not finite in that checkpoint: begin a run with an older model "
+                   "(--from)");
   for (int64_t i = passed_over_besides(retreat->in_a_row); i > 0; --i) batcher_.next(batch_);
   RunState earlier = load_newest(p_.directory, p_.backend, p_.trainer, retreat->to);
   Rollback const rollback{.step = state_.step,
