@@ -1,10 +1,10 @@
 // The workloads of a whole model: a training step, and decoding.
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "cli/bench.h"
 #include "cli/op_times.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "generate/engine.h"
 #include "model/sizes.h"
@@ -13,8 +13,6 @@
 
 namespace folio::cli {
 namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double median(std::vector<double> v) {
   std::ranges::sort(v);

@@ -1,14 +1,12 @@
 #include "cli/op_times.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "core/clock.h"
 #include "core/error.h"
 
 namespace folio::cli {
 namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 char const* name_of(Phase p) {
   constexpr char const* names[] = {"forward", "recompute", "backward", "update"};

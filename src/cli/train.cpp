@@ -90,13 +90,7 @@ std::string of_positions(int64_t had, int64_t has) {
   return has > had ? fmt::format("; positions {} to {} are new", had + 1, has) : "";
 }
 
-// The curve that is drawn at the end reads the whole log.
-double seconds_to_close(TrainCommand const& c) {
-  constexpr double kEnds = 0.2, kReads = 5e6;  // bytes a second, on a busy machine
-  std::error_code error;
-  auto const bytes = std::filesystem::file_size(Path(c.out) / "metrics.jsonl", error);
-  return error || c.json ? kEnds : kEnds + double(bytes) / kReads;
-}
+constexpr double kSecondsToClose = 0.2;  // what the end of a call takes behind the last save
 
 // A call that makes nothing would be made again and again by who queues the rest of a run.
 [[noreturn]] void refuse_limit(TrainCommand const& c, int64_t step, bool evaluating, double gone, double next) {
@@ -175,7 +169,7 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
   train::Outcome const outcome = loop.run(watchers, [&](train::Pace const& pace) -> train::Asked {
     if (!pace.evaluating) interrupter.before_step(loop.state().step + 1);
     double const gone = seconds_since(began);
-    double const next = std::isfinite(limit) ? pace.next + seconds_to_close(c) : 0;
+    double const next = pace.next + kSecondsToClose;
     bool const late = gone + next > limit;
     bool const must_measure = !pace.has_saved && gone > limit / 2 && pace.steps > 0;  // how long a save takes
     if (late && !pace.anything && !signalled()) refuse_limit(c, loop.state().step, pace.evaluating, gone, next);

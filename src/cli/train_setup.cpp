@@ -78,8 +78,6 @@ Fields TrainCommand::call_fields() {
 
 namespace {
 
-bool has(Origins const& given, std::string const& name) { return given.contains(name); }
-
 std::string absolute(std::string const& path) {
   return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
 }
@@ -88,35 +86,32 @@ std::string absolute(std::string const& path) {
 // given beside it, and a rate for all sites those of the sites.
 model::ModelOptions laid_over(model::Config const& base, model::ModelOptions given_options, Origins const& given) {
   model::ModelOptions o = model::ModelOptions::of(base);
-  if (has(given, "size")) o.layers = o.heads = o.channels = o.context = 0;
-  if (has(given, "dropout"))
+  if (given.contains("size")) o.layers = o.heads = o.channels = o.context = 0;
+  if (given.contains("dropout"))
     o.embedding_dropout = o.attention_dropout = o.attention_residual_dropout = o.mlp_residual_dropout = -1;
   Fields const to = o.fields(), from = given_options.fields();
   for (Field const& field : to)
-    if (has(given, field.name)) set(field, text_of(*find(from, field.name)), "--" + field.name);
+    if (given.contains(field.name)) set(field, text_of(*find(from, field.name)), "--" + field.name);
   return o;
 }
 
 std::string given_model_flags(model::ModelOptions options, Origins const& given) {
   std::string flags;
   for (Field const& field : options.fields())
-    if (has(given, field.name)) flags += (flags.empty() ? "--" : ", --") + field.name + " " + text_of(field);
+    if (given.contains(field.name)) flags += (flags.empty() ? "--" : ", --") + field.name + " " + text_of(field);
   return flags;
 }
 
 // What a run of this shape has where these flags were given.
 std::string flags_of_run(model::Config const& shape, Origins given, bool vocab_known) {
   model::ModelOptions const run = model::ModelOptions::of(shape);
-  model::DropoutRates const& d = shape.dropout;
-  bool const one_rate =
-      d.embedding == d.attention && d.embedding == d.attention_residual && d.embedding == d.mlp_residual;
   auto const spelled = [&](std::string const& name, std::initializer_list<char const*> parts) {
-    if (!has(given, name)) return;
+    if (!given.contains(name)) return;
     for (char const* part : parts) given[part] = given[name];
     given.erase(name);
   };
   if (run.size.empty()) spelled("size", {"layers", "heads", "embd", "context"});
-  if (!one_rate)
+  if (!has_one_dropout(run))
     spelled("dropout",
             {"embedding-dropout", "attention-dropout", "attention-residual-dropout", "mlp-residual-dropout"});
   bool const of_data = !vocab_known && given.erase("vocab") > 0;
@@ -138,7 +133,7 @@ bool fitted(TrainCommand const& now, std::string const& name) {
 
 // A run that is resumed keeps what it was begun with; what was given now and may change replaces it.
 void take_over(TrainCommand& now, Origins given) {
-  bool const batch_given = has(given, "batch") || has(given, "accumulate");
+  bool const batch_given = given.contains("batch") || given.contains("accumulate");
   std::erase_if(given, [&](auto const& one) { return fitted(now, one.first); });
   TrainCommand kept = now;
   kept.model = {}, kept.run = {}, kept.backend = {};
@@ -174,12 +169,12 @@ model::Config shape_of(Path const& from, TrainCommand const& c, Origins const& g
   model::Config const base = model::ModelDirectory(from).config();
   model::ModelOptions wanted = laid_over(base, c.model, given);
   model::Config shape = without_dropout(wanted.config());
-  if (has(given, "context") && c.model.context > 0) shape.context = base.context;  // cut, or extended by new ones
+  if (given.contains("context") && c.model.context > 0) shape.context = base.context;  // cut, or extended by new ones
   check(shape == without_dropout(base), Fault::value,
         "{} contradicts --from {}: the model brings its shape, of which --context alone may differ; leave the other "
         "flags away",
         given_model_flags(c.model, given), c.from);
-  if (!has(given, "dropout")) {  // a model's file says how it was trained; here the flags say
+  if (!given.contains("dropout")) {  // a model's file says how it was trained; here the flags say
     wanted = laid_over(without_dropout(base), c.model, given);
   }
   return wanted.config();
@@ -203,6 +198,11 @@ void prepare_text(TrainCommand const& c, Path const& from, Path const& folder) {
     check(!signalled(), Fault::failed, "stopped by a signal: nothing was written");
     if (progress.due()) progress.show({fmt::format("{} {}", p.doing, format_bytes(double(p.bytes)))});
   });
+}
+
+bool has_one_dropout(model::ModelOptions const& o) {
+  return o.embedding_dropout == o.attention_dropout && o.attention_dropout == o.attention_residual_dropout &&
+         o.attention_residual_dropout == o.mlp_residual_dropout;
 }
 
 void expect_data(TrainCommand const& c) {
@@ -262,10 +262,10 @@ void settle_resumed(TrainCommand& c, Origins const& given) {
 
 void settle_rates(train::RunOptions& run, Origins const& given) {
   train::ScheduleOptions& s = run.schedule;  // defaults that fit a short run and a low rate
-  if (!has(given, "warmup")) s.warmup = std::min(s.warmup, run.steps / 10);
-  if (!has(given, "min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
-  if (!has(given, "momentum") && run.optimizer == "muon") run.momentum = train::kMuonMomentum;
-  if (!has(given, "weight-decay") && train::decay_is_coupled(run)) run.weight_decay = train::kCoupledDecay;
+  if (!given.contains("warmup")) s.warmup = std::min(s.warmup, run.steps / 10);
+  if (!given.contains("min-lr")) s.min_lr = std::min(s.min_lr, s.lr / 10);
+  if (!given.contains("momentum") && run.optimizer == "muon") run.momentum = train::kMuonMomentum;
+  if (!given.contains("weight-decay") && train::decay_is_coupled(run)) run.weight_decay = train::kCoupledDecay;
 }
 
 void warn_of_decay(train::RunOptions const& run) {

@@ -62,6 +62,9 @@ Origins read_config(TrainCommand&, Path const& file, char const* kind = "config"
 /// The same for what a run was begun with. Fault::content where the file is not whole.
 Origins read_config_of_run(TrainCommand&, Path const& run);
 
+/// Whether all sites have the same rate of dropout: --dropout says it.
+bool has_one_dropout(model::ModelOptions const&);
+
 /// Checks that --data names a text or data. Fault::usage, Fault::missing, Fault::content.
 void expect_data(TrainCommand const&);
 

@@ -75,8 +75,9 @@ FOLIO_API void save_model(Path const& folder, TensorSource, Weights const&, Mode
 FOLIO_API void write_manifest(Path const& folder);
 
 /// What is wrong with a folder that should be as its manifest says: the first file that is missing or differs, or the
-/// manifest itself. Empty where it is whole. Throws Fault::content for a manifest of a newer version.
-/// `except`: a file that is not looked at, since the caller does not read it.
+/// manifest itself, also where it does not list what a checkpoint is read from. Empty where it is whole. Throws
+/// Fault::content for a manifest of a newer version. `except`: a file that is not looked at, since the caller does not
+/// read it.
 FOLIO_API std::string damage_of(Path const& folder, std::string const& except = "");
 /// Throws Fault::content with what damage_of says.
 FOLIO_API void verify_manifest(Path const& folder, std::string const& except = "");

@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 constexpr char const* kName = "manifest.json";
 constexpr char const* kFormat = "folio-checkpoint";
 constexpr int64_t kVersion = 1;
+constexpr char const* kOfACheckpoint[] = {"config.json", "model.safetensors", "optimizer.safetensors", "state.json"};
 
 }  // namespace
 
@@ -48,6 +49,9 @@ void compare(Path const& folder, Json const& manifest, std::string const& except
   std::string const origin = (folder / kName).string();
   auto const files = manifest.find("files");
   check(files != manifest.end() && files->is_object(), Fault::content, "{} lists no files", origin);
+  for (char const* name : kOfACheckpoint)
+    check(files->contains(name) || !fs::exists(folder / name), Fault::content,
+          "{} does not list {}, which lies beside it", origin, name);
   for (auto const& [name, entry] : files->items()) {
     check(!name.empty() && name != "." && name != ".." && name.find('/') == name.npos, Fault::content,
           "{}: \"{}\" is not the name of a file beside it", origin, name);

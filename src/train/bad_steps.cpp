@@ -12,7 +12,6 @@ namespace {
 
 constexpr int64_t kSoon = 10;   // steps behind a checkpoint: it may hold what made the step bad
 constexpr int64_t kClose = 10;  // steps between two failures: the place is the same
-constexpr int64_t kMostSteps = int64_t{1} << 53;
 
 }  // namespace
 

@@ -19,8 +19,9 @@
 
 namespace folio::train {
 
-inline constexpr int64_t kMostRefused = 5;    // steps in a row that are not finite: the run ends
-inline constexpr int64_t kMostRollbacks = 8;  // in a row for the same failure: the run ends
+inline constexpr int64_t kMostSteps = int64_t{1} << 53;  // a step number above is no run's
+inline constexpr int64_t kMostRefused = 5;               // steps in a row that are not finite: the run ends
+inline constexpr int64_t kMostRollbacks = 8;             // in a row for the same failure: the run ends
 
 struct Spike {  // a step that stood far above those before it
   int64_t step = 0;

@@ -10,7 +10,6 @@ namespace folio::train {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr int64_t kMostSteps = int64_t{1} << 53;
 
 std::vector<model::NamedTensor> named(std::vector<Moments> const& moments, model::Weights const& weights) {
   std::vector<model::NamedTensor> tensors;

@@ -1,10 +1,10 @@
 #include "train/loop.h"
 
-#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/clock.h"
 #include "core/hash.h"
 #include "core/log.h"
 #include "data/manifest.h"
@@ -13,8 +13,6 @@
 
 namespace folio::train {
 namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // What the run reads, as far as a moment can tell: the sizes of the splits, the tokenizer, and the manifest, which
 // holds the hashes of the shards.
@@ -99,9 +97,12 @@ void Loop::resume(RunState loaded) {
   loaded.metrics_bytes = logged_until(loaded.metrics_bytes);
   RunState const state = loaded.metrics_bytes > 0 ? after_rollbacks(std::move(loaded)) : std::move(loaded);
   p_.directory.restore_best(state.best);  // a run may have been killed between checkpoint and record
-  if (state.metrics_bytes == 0) begin_log();
-  else
-    log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes), log_bytes_ = state.metrics_bytes;
+  if (state.metrics_bytes == 0) {
+    begin_log();
+  } else {
+    log_ = std::make_unique<AppendFile>(p_.directory.metrics(), state.metrics_bytes);
+    log_bytes_ = state.metrics_bytes;
+  }
   go_on_from(state);
   if (state_.longest.save == 0) state_.longest.save = seconds_of_a_save(p_.trainer);  // of an older folio
   note("resume", {{"step", state.step}});

@@ -35,18 +35,16 @@ bool Loop::not_finite(StepReport const& report, double rate, StepState const& be
         "newest checkpoint with --resume and another --on-nonfinite, a lower --lr or a smaller --clip{}",
         state_.step, of_f16);
   if (state_.refused_in_a_row < kMostRefused) return true;
-  std::string const in_a_row = fmt::format(
-      "the loss or the gradient norm was not finite in {} steps in a row, up to "
-      "step {}",
-      state_.refused_in_a_row, state_.step);
+  std::string const in_a_row =
+      fmt::format("the loss or the gradient norm was not finite in {} steps in a row, up to step {}",
+                  state_.refused_in_a_row, state_.step);
   check(broken_weight_.empty(), Fault::diverged,
         "{}: {} holds values that are not finite, and no later step mends a weight; go back to a checkpoint before "
         "that with --resume --on-nonfinite rollback",
         in_a_row, broken_weight_);
   fail(Fault::diverged,
        "{}: the run has diverged; go back to an earlier checkpoint with --resume --on-nonfinite rollback, or start "
-       "again "
-       "with a lower --lr, a longer --warmup or a smaller --clip{}",
+       "again with a lower --lr, a longer --warmup or a smaller --clip{}",
        in_a_row, of_f16);
 }
 
@@ -77,8 +75,7 @@ bool Loop::roll_back(char const* why, Watcher& watcher) {
          broken_weight_.empty() || why != std::string_view("not-finite")
              ? "Give a lower --lr or a smaller --clip, or --on-spike warn and --on-nonfinite skip, and look at the data"
              : broken_weight_ +
-                   " holds values that are not finite in that checkpoint: begin a run with an older model "
-                   "(--from)");
+                   " holds values that are not finite in that checkpoint: begin a run with an older model (--from)");
   for (int64_t i = passed_over_besides(retreat->in_a_row); i > 0; --i) batcher_.next(batch_);
   RunState earlier = load_newest(p_.directory, p_.backend, p_.trainer, retreat->to);
   Rollback const rollback{.step = state_.step,

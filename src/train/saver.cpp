@@ -1,17 +1,11 @@
 #include "train/saver.h"
 
-#include <chrono>
 #include <utility>
 
+#include "core/clock.h"
 #include "core/log.h"
 
 namespace folio::train {
-namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-}  // namespace
-
 Saver::Saver(Backend& backend, Trainer& trainer, RunDirectory& directory, SaveOptions const& options,
              model::ModelInfo const& info, std::vector<Attachment> const& tokenizer)
     : backend_(backend),

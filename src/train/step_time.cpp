@@ -1,11 +1,11 @@
 #include "train/step_time.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
 #include "backend/room.h"
+#include "core/clock.h"
 #include "core/random.h"
 #include "model/evaluate.h"
 #include "model/sizes.h"
@@ -20,8 +20,6 @@ constexpr size_t kMemory = size_t{256} << 20;           // that several blocks m
 constexpr int64_t kTokens = 32;                         // of a sample
 constexpr size_t kEnough = 7;                           // passes, where they are no shorter than
 constexpr double kShortest = 0.15;                      // seconds
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double median(std::vector<double> v) {
   std::ranges::sort(v);

@@ -136,6 +136,7 @@ void Sweep::look(SweepRun& r) const {
     if (!(e.val >= r.val)) r.val = e.val, r.best_step = e.step;
   }
   r.seconds = history.steps.empty() ? 0 : history.steps.back().seconds;
+  r.finding = history.findings.empty() ? std::nullopt : std::optional(history.findings.back());
   Path const config = checkpoint_path(run, r.step) / "config.json";
   std::error_code error;
   if (std::filesystem::exists(config, error))

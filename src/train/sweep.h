@@ -15,10 +15,12 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "core/file.h"
 #include "core/json.h"
+#include "train/finding.h"
 #include "train/options.h"
 #include "train/sweep_spec.h"
 
@@ -49,7 +51,8 @@ struct SweepRun {
   int64_t best_step = 0;
   double last = NAN;  // the newest one
   double seconds = 0;
-  double guessing = NAN;  // ln V, the loss of who guesses evenly; NaN before the first checkpoint
+  std::optional<Finding> finding = {};  // what its diagnosis said last
+  double guessing = NAN;                // ln V, the loss of who guesses evenly; NaN before the first checkpoint
 };
 
 inline constexpr double kMostOfGuessing = 1.1;  // above so many times ln V nothing was learnt

@@ -137,12 +137,8 @@ class Page {
   std::string became(Ranked const& r) const {
     std::string state;
     Finding const* worst = nullptr;
-    std::vector<Finding> findings;
     for (size_t const i : runs_of(r))
-      if (auto h = history_of(sweep_.folder_of(sweep_.runs()[i])); !h.findings.empty())
-        findings.push_back(h.findings.back());
-    for (Finding const& f : findings)
-      if (!worst || level_of(f) > level_of(*worst)) worst = &f;
+      if (auto const& f = sweep_.runs()[i].finding; f && (!worst || level_of(*f) > level_of(*worst))) worst = &*f;
     if (worst) state = report::state(level_of(*worst), title_of(*worst));
     else if (r.learnt()) state = report::state(report::Level::ok, "healthy");
     if (r.status == RunStatus::finished) return state;

@@ -320,6 +320,10 @@ TEST_F(Directory, AManifestNamesWhatIsDamagedOrMissing) {
   other["files"]["../x"] = other["files"]["vocab.json"];
   write_json(model / "manifest.json", other);
   refused("not the name of a file");
+  other = manifest;
+  other["files"].erase("model.safetensors");
+  write_json(model / "manifest.json", other);
+  refused("does not list model.safetensors");
 }
 
 // Of a model directory, in f64: logits of the sequence 1, 8, 15, … of T tokens, or the sentence of its refusal.

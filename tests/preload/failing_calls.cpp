@@ -3,6 +3,7 @@
 //
 //   FOLIO_FAIL_CALL   the call of this number fails with FOLIO_FAIL_ERRNO; with FOLIO_FAIL_ON all after it too, as on a
 //                     disk that stays full or broken
+//   FOLIO_FAILED      a file: the line, as of FOLIO_TRACE, of each call that failed
 //   FOLIO_FAIL_COUNT  a file: how many such calls there were, at the end
 //   FOLIO_KILL_CALL   the process kills itself (SIGKILL) instead of the call of this number, a write in the middle;
 //   with
@@ -58,15 +59,29 @@ struct Call {
   std::string line() const { return op + ("\t" + path) + "\t" + second + "\t" + std::to_string(bytes) + "\n"; }
 };
 
+int opened(char const* to) {
+  return next<int (*)(char const*, int, mode_t)>("open")(to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+}
+
+void write_line(int file, std::string const& text) {
+  (void)!next<ssize_t (*)(int, void const*, size_t)>("write")(file, text.data(), text.size());
+}
+
+void tell_failed(Call const& call) {
+  char const* const to = std::getenv("FOLIO_FAILED");
+  if (!to) return;
+  static int const file = opened(to);
+  write_line(file, call.line());
+}
+
 void trace(Call const& call) {
   char const* const to = std::getenv("FOLIO_TRACE");
   if (!to) return;
-  static int const file =
-      next<int (*)(char const*, int, mode_t)>("open")(to, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  static int const file = opened(to);
   std::string text = call.line();
   if (call.data && std::getenv("FOLIO_TRACE_DATA"))
     text.append(static_cast<char const*>(call.data), call.bytes).append("\n");
-  (void)!next<ssize_t (*)(int, void const*, size_t)>("write")(file, text.data(), text.size());
+  write_line(file, text);
 }
 
 /// The call, unless it is the one that fails or that kills; then it is traced. `half` is done before the process dies.
@@ -75,6 +90,7 @@ auto made(Call const& call, Make make, Half half) -> decltype(make()) {
   if (!below(call.path)) return make();
   long const number_of_call = ++calls, failing = number("FOLIO_FAIL_CALL");
   if (failing != 0 && (std::getenv("FOLIO_FAIL_ON") ? number_of_call >= failing : number_of_call == failing)) {
+    tell_failed(call);
     errno = int(number("FOLIO_FAIL_ERRNO"));
     return -1;
   }

@@ -25,8 +25,10 @@ struct Failure {
   }
 };
 
-/// The environment in which calls that change something below a folder fail; how many there were goes to `count`.
-inline std::map<std::string, std::string> failing(Path const& below, Failure const& failure, Path const& count = "") {
+/// The environment in which calls that change something below a folder fail; how many there were goes to `count`, a
+/// line of each that failed to `failed`.
+inline std::map<std::string, std::string> failing(Path const& below, Failure const& failure, Path const& count = "",
+                                                  Path const& failed = "") {
   Path const library = std::getenv("FOLIO_FAILING_CALLS");  // LD_PRELOAD parts its names at blanks: the folder apart
   return {{"LD_PRELOAD", library.filename().string()},
           {"LD_LIBRARY_PATH", library.parent_path().string()},
@@ -34,7 +36,8 @@ inline std::map<std::string, std::string> failing(Path const& below, Failure con
           {"FOLIO_FAIL_CALL", std::to_string(failure.call)},
           {"FOLIO_FAIL_ERRNO", std::to_string(failure.error)},
           {"FOLIO_FAIL_ON", failure.on ? "1" : ""},
-          {"FOLIO_FAIL_COUNT", count.string()}};
+          {"FOLIO_FAIL_COUNT", count.string()},
+          {"FOLIO_FAILED", failed.string()}};
 }
 
 /// Calls first, first + every, … each failing with a full disk and with a broken one, once and from then on.

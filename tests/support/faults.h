@@ -3,32 +3,29 @@
 // And two processes on one run. train_faults_test tries some of the calls, train_faults_long_test each.
 #pragma once
 
+#include <sstream>
+
 #include "model/checkpoint.h"
 #include "tests/support/failing_calls.h"
 #include "tests/support/runs.h"
 
 namespace folio::test {
 
+/// Whether all the calls that failed may fail without a word: those of the lock, which holds without its text and whose
+/// file the next run takes over.
+inline bool may_pass(std::string const& failed) {
+  std::istringstream lines(failed);
+  for (std::string line; std::getline(lines, line);)
+    if (line.find("/lock\t") == std::string::npos) return false;
+  return true;
+}
+
 class TrainFaults : public testing::Test {
  protected:
   TrainFaults() { write_file(text, speeches()); }
 
   std::vector<std::string> command(std::string const& form = "background") const {
-    return {"train",       "--data",
-            text.string(), "--out",
-            at.string(),   "--resume",
-            "auto",        "--layers",
-            "1",           "--heads",
-            "1",           "--embd",
-            "16",          "--context",
-            "16",          "--batch",
-            "2",           "--steps",
-            "4",           "--warmup",
-            "0",           "--eval-every",
-            "2",           "--eval-batches",
-            "1",           "--checkpoint-every",
-            "1",           "--save",
-            form};
+    return small_run(text, at, 4, form);
   }
 
   void expect_whole_things_only() const {
@@ -53,12 +50,15 @@ class TrainFaults : public testing::Test {
     for (Failure const& failure : failures(calls, first, every)) {
       std::filesystem::remove_all(below);
       std::filesystem::create_directory(below);
-      Ended const ended = run(command(form), {.set = failing(below, failure)});
+      std::filesystem::remove(folder / "failed");
+      Ended const ended = run(command(form), {.set = failing(below, failure, "", folder / "failed")});
       std::string const which = fmt::format("{} of {}: {}", failure.text(), calls, ended.err);
       ASSERT_TRUE(ended.code == 74 || ended.code == 0) << ended.code << ", " << which;
       bool const told = ended.err.find(std::strerror(failure.error)) != std::string::npos;
       (ended.code == 74 ? ended_it : told ? said : let_pass)++;
       ASSERT_TRUE(told || ended.code == 0) << which;
+      std::string const failed = read_file(folder / "failed");
+      ASSERT_TRUE(told || may_pass(failed)) << which << failed;
       if (told) {
         ASSERT_NE(ended.err.find(below.string()), std::string::npos) << "the path is named: " << which;
       }
@@ -74,7 +74,6 @@ class TrainFaults : public testing::Test {
       expect_same_run(whole, at);
       if (HasFailure()) return;
     }
-    EXPECT_GT(ended_it + said, 9 * let_pass) << "few may be let pass: the lock's removal is one";
     EXPECT_GT(ended_it, 0);
     EXPECT_GT(said, 0);
     std::printf("  %ld calls: %d failures ended the run, %d were said and the run went on, %d were let pass\n", calls,

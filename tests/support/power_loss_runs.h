@@ -20,21 +20,7 @@ class PowerLoss : public testing::Test {
   PowerLoss() { write_file(text, speeches()); }
 
   std::vector<std::string> command(Path const& out, std::string const& form) const {
-    return {"train",       "--data",
-            text.string(), "--out",
-            out.string(),  "--resume",
-            "auto",        "--layers",
-            "1",           "--heads",
-            "1",           "--embd",
-            "16",          "--context",
-            "16",          "--batch",
-            "2",           "--steps",
-            "5",           "--warmup",
-            "0",           "--eval-every",
-            "2",           "--eval-batches",
-            "1",           "--checkpoint-every",
-            "1",           "--save",
-            form};
+    return small_run(text, out, 5, form);
   }
 
   // Every `every`th call; `chances` states by chance behind each; from each `goes_on`th the program goes on to the end.

@@ -24,6 +24,39 @@ inline std::string speeches() {
   return text;
 }
 
+/// The words of a run of a second that goes on where it was: some steps of a small model, each saved in this form.
+inline std::vector<std::string> small_run(Path const& text, Path const& out, int steps, std::string const& form) {
+  return {"train",
+          "--data",
+          text.string(),
+          "--out",
+          out.string(),
+          "--resume",
+          "auto",
+          "--layers",
+          "1",
+          "--heads",
+          "1",
+          "--embd",
+          "16",
+          "--context",
+          "16",
+          "--batch",
+          "2",
+          "--steps",
+          std::to_string(steps),
+          "--warmup",
+          "0",
+          "--eval-every",
+          "2",
+          "--eval-batches",
+          "1",
+          "--checkpoint-every",
+          "1",
+          "--save",
+          form};
+}
+
 /// The program beside the test; what it says goes to a file. Killed if it is not waited for.
 class Child {
  public:

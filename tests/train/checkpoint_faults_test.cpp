@@ -221,6 +221,23 @@ TEST_F(CheckpointFaults, RotationKeepsTheNewestAndTheBest) {
   EXPECT_EQ(error_of([&] { read_best(run.path()); }).fault, Fault::content);
 }
 
+TEST_F(CheckpointFaults, TheBestIsRestoredAsTheStateHasIt) {
+  RunDirectory run = RunDirectory::create(folder / "run", [](Path const&) { return "steps = 1\n"; });
+  for (int64_t n : {10, 20}) make_folders(run.checkpoint(n));
+  run.restore_best({});
+  EXPECT_FALSE(there(run.path() / "best.json"));
+  run.set_best({30, 1.5});  // that checkpoint is gone
+  run.restore_best(Best{10, 2.5});
+  EXPECT_EQ(read_best(run.path())->step, 10);
+  run.restore_best(Best{30, 1.5});
+  EXPECT_EQ(read_best(run.path())->step, 10) << "what it names is there";
+  for (char const* text : {R"({"format":"folio-best","version":1,"step":30,"val_loss":"3ff8000000000000"})", "kept"}) {
+    write_file(run.path() / "best.json", text);
+    run.restore_best(Best{30, 1.5});
+    EXPECT_FALSE(there(run.path() / "best.json")) << text;
+  }
+}
+
 TEST_F(CheckpointFaults, ARunWhoseBeginningFailsLeavesNothing) {
   error_of(
       [&] { RunDirectory::create(folder / "run", [](Path const&) -> std::string { fail(Fault::content, "no"); }); });
