@@ -19,7 +19,7 @@ constexpr size_t kMiB = size_t{1} << 20;
 // of logits and the left factor of the widest product.
 size_t besides(size_t arenas, TrainerOptions const& o) {
   bool const narrow = o.dtype == DType::bf16 || o.dtype == DType::f16;
-  size_t const common = (narrow ? 7 * kMiB : 11 * kMiB) + std::min(10 * kMiB, arenas / 32);
+  size_t const common = (narrow ? 6 * kMiB : 10 * kMiB) + std::min(10 * kMiB, arenas / 32);
   if (!narrow) return common;
   return common + size_t(o.chunk * o.config.vocab) + 2 * size_t(o.batch * o.length * 4 * o.config.channels);
 }

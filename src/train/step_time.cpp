@@ -15,11 +15,13 @@
 namespace folio::train {
 namespace {
 
-constexpr int64_t kRows = 1024, kRowsOfDevice = 16384;  // tokens that keep a machine busy
-constexpr size_t kMemory = size_t{256} << 20;           // that several blocks may take
-constexpr int64_t kTokens = 32;                         // of a sample
-constexpr size_t kEnough = 7;                           // passes, where they are no shorter than
-constexpr double kShortest = 0.15;                      // seconds
+constexpr int64_t kRows = 4096, kRowsOfDevice = 16384;  // tokens that keep a machine busy
+constexpr double kWork = 1.2e12;                        // operations of a pass, of more than kFewRows tokens
+constexpr int64_t kFewRows = 1024;
+constexpr size_t kMemory = size_t{512} << 20;  // that several blocks may take
+constexpr int64_t kTokens = 32;                // of a sample
+constexpr size_t kEnough = 7;                  // passes, where they are no shorter than
+constexpr double kShortest = 0.15;             // seconds
 
 double median(std::vector<double> v) {
   std::ranges::sort(v);
@@ -163,7 +165,11 @@ RunTime run_time(RunOptions const& o, int64_t from, StepTimes const& t, int64_t 
 
 TrainerOptions measured_options(Backend& backend, TrainerOptions const& o) {
   TrainerOptions small = o;
-  int64_t const rows = backend.device_memory().total > 0 ? kRowsOfDevice : kRows;
+  small.config.layers = 1;
+  double const of_a_token = 6 * double(model::count_parameters(small.config).total());  // forward and backward
+  int64_t const rows = backend.device_memory().total > 0
+                           ? kRowsOfDevice
+                           : int64_t(std::clamp(kWork / of_a_token, double(kFewRows), double(kRows)));
   small.batch = std::clamp<int64_t>(rows / o.length, 1, o.batch);
   small.accumulate = 1;
   small.chunk = std::min(o.chunk, small.batch * o.length);
