@@ -107,7 +107,8 @@ namespace {
 
 // toml++ 3.0 takes a character above ASCII between keys and values, and in a value that is no string, into a branch
 // that it declares unreachable. TOML has none there but in quotes and comments, so such a text is refused before it is
-// parsed. Quotes count where a key or a value begins; elsewhere its parser does not see them as quotes.
+// parsed. Quotes count where a key or a value begins; elsewhere its parser does not see them as quotes. Behind a dot
+// they may be a name's or stand in a number that is none: folio has no name that needs them.
 void check_letters(std::string_view text, std::string const& name) {
   std::string_view open;  // the quotes that a string ends with, or # in a comment
   char before = '\n';     // the last character that is no blank
@@ -129,7 +130,10 @@ void check_letters(std::string_view text, std::string const& name) {
     } else if (c == '#') {
       open = "#";
     } else if (c == '"' || c == '\'') {
-      check(std::string_view("\n\r=[,{.").find(before) != std::string_view::npos, Fault::content,
+      check(before != '.', Fault::content,
+            "{}, line {}: a quote behind a dot: leave the quotes of a name away, and give a number digits there", name,
+            line);
+      check(std::string_view("\n\r=[,{").find(before) != std::string_view::npos, Fault::content,
             "{}, line {}: not TOML: a quote inside a value", name, line);
       std::string_view const triple = c == '"' ? R"(""")" : "'''";
       open = text.substr(i).starts_with(triple) ? triple : triple.substr(2);

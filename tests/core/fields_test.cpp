@@ -182,7 +182,7 @@ TEST(Fields, TomlNamesTheLineAndTheSlip) {
   expect_fault(Fault::value, {"c.toml", "line 1", "steps"}, [&] { from_toml(f, "steps = 0", "c.toml"); });
   expect_fault(Fault::content, {"not TOML"}, [&] { from_toml(f, "steps = ", "c.toml"); });
   std::string deep = "a";  // its parser would call itself for each
-  for (int i = 0; i < 200'000; ++i) deep += i % 2 ? ".a" : ".'b'";
+  for (int i = 0; i < 200'000; ++i) deep += i % 2 ? ".a" : " . b";
   for (std::string const& text :
        {deep + " = 1\n", "[" + deep + "]\n", "[[" + deep + "]]\n", "x = {" + deep + " = 1}\n"})
     expect_fault(Fault::content, {"c.toml", "line 1", "64 parts"}, [&] { from_toml(f, text, "c.toml"); });
@@ -221,6 +221,8 @@ TEST(Fields, TomlTakesLettersAboveAsciiInQuotesAndCommentsAlone) {
     refused(bad, "not ASCII outside of quotes");
   for (std::string const bad : {"text = 1\"\u00e9\"\n", "text = [0.1 'b\u00e9']\n"})
     refused(bad, "a quote inside a value");
+  for (std::string const bad : {"text = -e31seed0.\"\u01bd\"\n", "text = 1 . '\u00e9'\n", "a.\"\u00e9\" = 1\n"})
+    refused(bad, "a quote behind a dot");
   from_toml(fields, "text = \"\"\"a\"\"\"\"\"\n", "f");
   EXPECT_EQ(value, "a\"\"");
 }
