@@ -230,7 +230,14 @@ void Loop::take_statistics(double loss_scale, Watcher& watcher) {
 }
 
 void Loop::sample(Watcher& watcher) {
-  Written const written = p_.write();
+  if (state_.refused_in_a_row > 0) return;
+  Written written;
+  try {
+    written = p_.write();
+  } catch (Error const& e) {
+    if (e.fault != Fault::content) throw;  // broken weights: the next step is not finite, and its policy decides
+    return say(Level::warning, fmt::format("no sample behind step {}: {}", state_.step, e.what()));
+  }
   Sample const sample{.step = state_.step, .prompt = written.prompt, .text = written.text};
   log(to_json(sample));
   watcher.sampled(sample);

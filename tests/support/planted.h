@@ -94,7 +94,9 @@ class DrillRun : public train::Watcher {
                       info,
                       attachments,
                       byte_lengths,
-                      {{"dtype", name_of(drill.dtype)}}});
+                      {{"dtype", name_of(drill.dtype)}},
+                      false,
+                      [&] { return write(); }});
     if (resumes && !train::checkpoint_steps(folder).empty())
       loop.resume(train::load_newest(directory, *backend_, trainer));
     outcome = loop.run(*this, [&](train::Pace const& pace) -> train::Asked {
@@ -150,7 +152,15 @@ class DrillRun : public train::Watcher {
   int64_t read() const { return read_; }  // batches so far
   struct Left {};                         // what is thrown to leave
 
+  int64_t samples = 0;
+
  private:
+  train::Written write() {  // as the sampler, of broken weights nothing
+    check(poisoned_ == 0 || !rollbacks.empty(), Fault::content, "the model gives token 0 the logit nan");
+    ++samples;
+    return {"prompt", "text"};
+  }
+
   train::RunOptions options_;
   Planted plan_;
   data::Dataset data_;

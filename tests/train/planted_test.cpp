@@ -147,6 +147,21 @@ TEST_F(PlantedRun, APoisonedWeightIsCuredByGoingBackAlone) {
   EXPECT_NEAR(cured.val, clean.val, 0.1);
 }
 
+TEST_F(PlantedRun, BrokenWeightsThatWriteNoSampleAreLeftToThePolicy) {
+  drill.options.on_nonfinite = "rollback";
+  DrillRun const without = go("without", "clean", {.poison_after = 110});
+  drill.options.sample_every = 1;
+  DrillRun const cured = go("cured", "clean", {.poison_after = 110});
+  ASSERT_EQ(cured.rollbacks.size(), 1u);
+  EXPECT_EQ(cured.samples, 109 + kSteps - 80) << "after each step but the one that broke the weights";
+  for (char const* file : {"model.safetensors", "optimizer.safetensors"})
+    EXPECT_TRUE(read_file(Path(last_checkpoint(folder / "without")) / file) ==
+                read_file(Path(last_checkpoint(folder / "cured")) / file));
+  drill.options.on_nonfinite = "skip";
+  Thrown const ended = thrown_by([&] { go("skipped", "clean", {.poison_after = 110}); });
+  EXPECT_EQ(ended.fault, int(Fault::diverged)) << ended.sentence;
+}
+
 TEST_F(PlantedRun, ABurstOfTheRateIsCuredByGoingBack) {
   DrillRun const clean = go("clean-run");
   drill.options.on_spike = "rollback";
