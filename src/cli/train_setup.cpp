@@ -337,8 +337,8 @@ OpenedRun open_run(TrainCommand& c, Origins const& given) {
 
 std::vector<std::string> variables_of_train() {
   TrainCommand any;
-  std::vector<std::string> names = {"FOLIO_OUT", "FOLIO_RESUME", "FOLIO_STOP_AFTER"};
-  for (Field const& field : any.run_fields())
+  std::vector<std::string> names;
+  for (Field const& field : joined({any.run_fields(), any.call_fields()}))
     if (std::string const name = variable_of(field); !name.empty()) names.push_back(name);
   return names;
 }

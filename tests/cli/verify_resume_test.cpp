@@ -49,7 +49,7 @@ TEST_F(VerifyResume, ShowsEachInterruptionAndThatNothingDiffers) {
 }
 
 TEST_F(VerifyResume, LeavesNothingBehindAndRefusesWhatCannotBe) {
-  Ended const ended = run(command(), {.set = {{"TMPDIR", folder.path().string()}}});
+  Ended const ended = run(command(), {.set = {{"TMPDIR", folder.path().string()}, {"FOLIO_TIME_LIMIT", "1s"}}});
   EXPECT_EQ(ended.code, 0) << ended.err;
   EXPECT_NE(ended.out.find("resuming is exact here: 6 runs of 12 steps"), std::string::npos) << ended.out;
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);  // the text
