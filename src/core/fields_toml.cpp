@@ -105,10 +105,14 @@ std::string to_toml(Fields const& fields, std::function<std::string(Field const&
 
 namespace {
 
+bool begins(char before) {  // a key, a value or a section, behind this character
+  return std::string_view("\n\r=[,{").find(before) != std::string_view::npos;
+}
+
 // toml++ 3.0 takes a character above ASCII between keys and values, and in a value that is no string, into a branch
 // that it declares unreachable. TOML has none there but in quotes and comments, so such a text is refused before it is
-// parsed. Quotes count where a key or a value begins; elsewhere its parser does not see them as quotes. Behind a dot
-// they may be a name's or stand in a number that is none: folio has no name that needs them.
+// parsed. Quotes count where a key or a value begins; elsewhere its parser does not see them as quotes, nor brackets as
+// brackets. Behind a dot they may be a name's or stand in a number that is none: folio has no name that needs them.
 void check_letters(std::string_view text, std::string const& name) {
   std::string_view open;  // the quotes that a string ends with, or # in a comment
   char before = '\n';     // the last character that is no blank
@@ -133,14 +137,15 @@ void check_letters(std::string_view text, std::string const& name) {
       check(before != '.', Fault::content,
             "{}, line {}: a quote behind a dot: leave the quotes of a name away, and give a number digits there", name,
             line);
-      check(std::string_view("\n\r=[,{").find(before) != std::string_view::npos, Fault::content,
-            "{}, line {}: not TOML: a quote inside a value", name, line);
+      check(begins(before), Fault::content, "{}, line {}: not TOML: a quote inside a value", name, line);
       std::string_view const triple = c == '"' ? R"(""")" : "'''";
       open = text.substr(i).starts_with(triple) ? triple : triple.substr(2);
       i += open.size() - 1;
     } else {
       check(static_cast<unsigned char>(c) < 0x80, Fault::content,
             "{}, line {}: not TOML: a letter that is not ASCII outside of quotes", name, line);
+      check((c != '[' && c != '{') || begins(before), Fault::content, "{}, line {}: not TOML: a bracket inside a value",
+            name, line);
       if (c == '.') ++parts;
       else if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) parts = 0;
       check(parts < kMostParts, Fault::content, "{}, line {}: a name of more than {} parts", name, line, kMostParts);

@@ -223,6 +223,8 @@ TEST(Fields, TomlTakesLettersAboveAsciiInQuotesAndCommentsAlone) {
     refused(bad, "a quote inside a value");
   for (std::string const bad : {"text = -e31seed0.\"\u01bd\"\n", "text = 1 . '\u00e9'\n", "a.\"\u00e9\" = 1\n"})
     refused(bad, "a quote behind a dot");
+  for (std::string const bad : {"text = [1[\"\u0228\"]]\n", "text = 1 {'\u00e9'}\n", "text = \"a\"[\"\u00e9\"]\n"})
+    refused(bad, "a bracket inside a value");
   from_toml(fields, "text = \"\"\"a\"\"\"\"\"\n", "f");
   EXPECT_EQ(value, "a\"\"");
 }
