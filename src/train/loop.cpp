@@ -285,11 +285,15 @@ std::string Loop::look_into(double rate, StepState const& before) {
   BrokenStep const found = take_again(p_.backend, p_.trainer, batch_, rate, before);
   Broken broken{.step = state_.step, .evidence = in_words(found, numbers_of(batch_))};
   std::string const file = p_.directory.broken_step(state_.step);
-  if (!file.empty()) {
-    save_step(p_.directory.path() / file, p_.backend, p_.trainer,
-              {p_.options, p_.trainer.options().config, p_.trainer.options().dtype, batch_, rate, before});
-    broken.file = file;
-  }
+  if (!file.empty()) try {
+      save_step(p_.directory.path() / file, p_.backend, p_.trainer,
+                {p_.options, p_.trainer.options().config, p_.trainer.options().dtype, batch_, rate, before});
+      broken.file = file;
+    } catch (Error const& e) {
+      if (e.fault != Fault::io) throw;
+      say(Level::warning,
+          fmt::format("{}; step {} cannot be taken again by --replay, and the run goes on", e.what(), state_.step));
+    }
   log(to_json(broken));
   diagnosis_.add(broken);
   return found.first && found.first->op.empty() ? found.first->tensor : "";

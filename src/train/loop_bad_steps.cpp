@@ -116,6 +116,8 @@ void Loop::go_on_from(RunState const& state) {
   auto const was = state.made.find("dtype");
   bool const of_another_type = was != state.made.end() && was->second != p_.made.at("dtype");
   state_ = state;
+  // A better one took its place, which the run has gone back over.
+  if (state.best && !is_directory(p_.directory.checkpoint(state.best->step))) state_.best.reset();
   batcher_.restore(state.data);
   if (statistics_ && state.active) statistics_->restore(*state.active, "state.json");
   else if (statistics_) statistics_->begin_at(state.step);

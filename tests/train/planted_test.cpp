@@ -162,6 +162,40 @@ TEST_F(PlantedRun, BrokenWeightsThatWriteNoSampleAreLeftToThePolicy) {
   EXPECT_EQ(ended.fault, int(Fault::diverged)) << ended.sentence;
 }
 
+TEST_F(PlantedRun, AFullDiskThatHasNoRoomForTheBadStepDoesNotEndTheRun) {
+  drill.options.on_nonfinite = "rollback";
+  set_io_hook([&](std::string_view, Path const& to) {
+    return to.filename().string().find("not-finite") != std::string::npos ? ENOSPC : 0;
+  });
+  DrillRun const cured = go("cured", "clean", {.poison_after = 110});
+  set_io_hook({});
+  EXPECT_EQ(cured.rollbacks.size(), 1u);
+  EXPECT_TRUE(std::isfinite(cured.val));
+  for (auto const& entry : std::filesystem::directory_iterator(folder / "cured"))
+    EXPECT_EQ(entry.path().filename().string().find("not-finite"), std::string::npos) << entry.path();
+}
+
+TEST_F(PlantedRun, TheBestThatWasRotatedAwayBeforeTheRunWentBackIsForgotten) {
+  drill.options.on_spike = "rollback";
+  drill.options.spike_score = 2;
+  drill.options.eval_every = drill.options.checkpoint_every = 5;
+  drill.options.schedule.lr = drill.options.schedule.min_lr = 0.02;
+  for (uint64_t const seed : {1, 3}) {
+    std::string const name = "run-" + std::to_string(seed);
+    drill.options.seed = seed;
+    try {
+      (void)go(name);
+    } catch (Error const& e) {  // it may come no further
+      ASSERT_EQ(e.fault, Fault::diverged);
+    }
+    auto const state = read_json(Path(last_checkpoint(folder / name)) / "state.json");
+    ASSERT_FALSE(state["rollbacks"].empty());
+    if (state["best"].is_null()) continue;
+    EXPECT_TRUE(is_directory(train::checkpoint_path(folder / name, state["best"]["step"].get<int64_t>())))
+        << name << " " << state["best"].dump();
+  }
+}
+
 TEST_F(PlantedRun, ABurstOfTheRateIsCuredByGoingBack) {
   DrillRun const clean = go("clean-run");
   drill.options.on_spike = "rollback";
