@@ -96,6 +96,38 @@ std::string beside_usual(Facts const& f) {
              : "of SGD none is usual, for its steps grow with the gradient";
 }
 
+namespace {
+
+constexpr double kFloor = 0.1;        // of the rate, as of a run that names none
+constexpr double kLeastRate = 1e-30;  // of those that are advised
+
+std::string with_schedule(Facts const& f, double rate, char const* schedule) {
+  ScheduleOptions s = f.options.schedule;
+  rate = std::clamp(rate, kLeastRate, find(fields(s), "lr")->range.max);
+  std::string flags = "--lr " + rate_text(rate);
+  if (s.schedule != schedule) flags += fmt::format(" --schedule {}", schedule);
+  bool const has_floor = schedule != std::string("constant");
+  if (has_floor && s.min_lr > (1 + 1e-9) * kFloor * rate) flags += " --min-lr " + rate_text(kFloor * rate);
+  return flags;
+}
+
+}  // namespace
+
+std::string rate_flags(Facts const& f, double rate) {
+  return with_schedule(f, rate, f.options.schedule.schedule.c_str());
+}
+
+std::string falling_rate_flags(Facts const& f, double rate) {
+  std::string const& schedule = f.options.schedule.schedule;
+  return with_schedule(f, rate, schedule == "constant" ? "cosine" : schedule.c_str());
+}
+
+std::string warmup_flag(Facts const& f, int64_t warmup) {
+  ScheduleOptions const& s = f.options.schedule;
+  warmup = std::min(warmup, f.options.steps - (s.schedule == "wsd" ? s.wsd_tail_steps : 0));
+  return warmup > s.warmup ? fmt::format(" --warmup {}", warmup) : "";
+}
+
 std::string rate_text(double rate) {
   if (rate <= 0) return "0";
   double const power = std::pow(10, std::floor(std::log10(rate) + 1e-9));

@@ -38,18 +38,33 @@ int standing_grade(Seen const& s) {
 
 constexpr int64_t kPatience = 5;  // evaluations: a run with dropout learns for longer, and how long is not known
 
+// " --dropout 0.2": a flag that raises what the run has; one that would not is left away.
+std::string raised(char const* name, double rate, int grade) {
+  double const more = std::min(0.5, rate < 0.1 ? (grade > 1 ? 0.2 : 0.1) : rate + 0.1);
+  return more > rate ? fmt::format(" --{} {:.2g}", name, more) : "";
+}
+
+std::string more_dropout(model::DropoutRates const& d, int grade) {
+  if (d.embedding == d.attention && d.attention == d.attention_residual && d.attention_residual == d.mlp_residual)
+    return raised("dropout", d.embedding, grade);
+  std::string flags;  // a site that was given a rate would not look at --dropout
+  for (auto const& [name, rate] : {std::pair("embedding-dropout", d.embedding),
+                                   {"attention-dropout", d.attention},
+                                   {"attention-residual-dropout", d.attention_residual},
+                                   {"mlp-residual-dropout", d.mlp_residual}})
+    if (rate > 0) flags += raised(name, rate, grade);
+  return flags;
+}
+
 std::string regularised(Seen const& s, int grade) {
   RunOptions const& o = s.facts.options;
-  model::DropoutRates const& d = s.facts.config.dropout;
-  double const dropout = std::max({d.embedding, d.attention, d.attention_residual, d.mlp_residual});
+  std::string flags = more_dropout(s.facts.config.dropout, grade);
   bool const apart = !decay_is_coupled(o);  // where it is, less is much
-  std::string flags =
-      fmt::format("--dropout {:.2g}", std::min(0.5, dropout < 0.1 ? (grade > 1 ? 0.2 : 0.1) : dropout + 0.1));
-  if (o.decay != "none")
-    flags += fmt::format(" --weight-decay {:.2g}", apart ? std::max(0.2, std::min(0.5, 1.5 * o.weight_decay))
-                                                         : std::max(1e-3, std::min(1e-2, 1.5 * o.weight_decay)));
+  double const decay =
+      apart ? std::max(0.2, std::min(0.5, 1.5 * o.weight_decay)) : std::max(1e-3, std::min(1e-2, 1.5 * o.weight_decay));
+  if (o.decay != "none" && decay > o.weight_decay) flags += fmt::format(" --weight-decay {:.2g}", decay);
   if (grade > 1 && o.patience == 0) flags += fmt::format(" --patience {}", kPatience);
-  return flags;
+  return flags.empty() ? flags : flags.substr(1);
 }
 
 }  // namespace
@@ -71,8 +86,9 @@ std::optional<Finding> overfitting(Seen const& s) {
   f.evidence.push_back(fmt::format("train fell by {} in the same steps; the gap is {}",
                                    loss_text(at.train - last.train), loss_text(last.val - last.train)));
   if (s.epochs > 1.5) f.evidence.push_back(fmt::format("each token was seen {:.0f} times", s.epochs));
-  f.advice = fmt::format("The best model is that of step {}. Next time:", at.step);
   f.flags = regularised(s, grade);
+  f.advice = fmt::format("The best model is that of step {}. {}", at.step,
+                         f.flags.empty() ? "More text would help more than more dropout." : "Next time:");
   return f;
 }
 
@@ -108,8 +124,9 @@ std::optional<Finding> repeating_data(Seen const& s) {
   f.evidence.push_back(fmt::format("each token was seen {:.1f} times", s.epochs));
   f.evidence.push_back(fmt::format("train {} lies {} under val {}", loss_text(last.train),
                                    loss_text(last.val - last.train), loss_text(last.val)));
-  f.advice = "More text would help more than more steps. With this text:";
   f.flags = regularised(s, 1);
+  f.advice = "More text would help more than more steps.";
+  if (!f.flags.empty()) f.advice += " With this text:";
   return f;
 }
 

@@ -65,7 +65,7 @@ std::optional<Finding> not_finite(Seen const& s) {
                                 "folio train --replay RUN/{} takes the step again. Start again, or "
                                 "from an earlier checkpoint, with a lower rate.",
                                 file);
-  f.flags = fmt::format("--lr {} --clip {}", rate_text(at_most_usual(s.facts, s.facts.options.schedule.lr / 3)),
+  f.flags = fmt::format("{} --clip {}", rate_flags(s.facts, at_most_usual(s.facts, s.facts.options.schedule.lr / 3)),
                         s.facts.options.clip > 0 ? std::min(1.0, s.facts.options.clip / 2) : 1.0);
   return f;
 }
@@ -98,7 +98,7 @@ int64_t since_step(std::vector<Statistics> const& all, IsSo is_so) {
 
 std::string gentler(Seen const& s) {
   double const clip = s.facts.options.clip;
-  return fmt::format("--lr {} --clip {:.2g}", rate_text(at_most_usual(s.facts, s.facts.options.schedule.lr / 3)),
+  return fmt::format("{} --clip {:.2g}", rate_flags(s.facts, at_most_usual(s.facts, s.facts.options.schedule.lr / 3)),
                      clip > 0 ? std::min(0.5, clip / 2) : 0.5);
 }
 
@@ -145,10 +145,9 @@ std::optional<Finding> quiet_layer(Seen const& s) {
       fmt::format("{} of the GELU outputs of block h.{} stayed below 1e-3 for {} steps; usual is under 5 %",
                   share_text(all.back().quiet[layer]), layer, all.back().period));
   f.advice = "Units that say nothing get no gradient: a lower rate and a longer warm-up keep them from falling silent.";
-  f.flags =
-      fmt::format("--lr {} --warmup {}", rate_text(at_most_usual(s.facts, s.facts.options.schedule.lr / 2)),
-                  std::max<int64_t>(
-                      1, std::min(s.steps / 5, 2 * std::max<int64_t>(s.steps / 20, s.facts.options.schedule.warmup))));
+  int64_t const longer = 2 * std::max<int64_t>(s.steps / 20, s.facts.options.schedule.warmup);
+  f.flags = rate_flags(s.facts, at_most_usual(s.facts, s.facts.options.schedule.lr / 2)) +
+            warmup_flag(s.facts, std::max<int64_t>(1, std::min(s.steps / 5, longer)));
   return f;
 }
 

@@ -26,11 +26,29 @@ int64_t judged_from(Seen const& s) {
 }
 
 std::string lower_rate(Seen const& s, double at_most) {
-  std::string flags = "--lr " + rate_text(at_most_usual(s.facts, at_most));
+  std::string flags = rate_flags(s.facts, at_most_usual(s.facts, at_most));
   if (s.facts.options.clip == 0 || s.facts.options.clip > 1) flags += " --clip 1";
-  int64_t const warmup = s.facts.options.schedule.warmup, enough = std::min<int64_t>(s.steps / 10, 200);
-  if (warmup < enough / 2) flags += fmt::format(" --warmup {}", enough);
+  int64_t const enough = std::min<int64_t>(s.steps / 10, 200);
+  if (s.facts.options.schedule.warmup < enough / 2) flags += warmup_flag(s.facts, enough);
   return flags;
+}
+
+// ---- a higher rate: not of a run that has stood above its beginning, or diverged ----
+
+constexpr double kErrors = 4;         // standard errors that a rise stands out by
+constexpr double kStoodAbove = 1.02;  // times the first loss; without learning, blocks stay within half a percent
+
+double beginning(Seen const& s) { return std::max(s.first_loss, s.uniform); }
+
+// The highest block of such a run.
+std::optional<Block> height_of_lost(Seen const& s) {
+  auto const highest = std::ranges::max_element(s.blocks, {}, &Block::loss);
+  if (highest == s.blocks.end()) return {};
+  bool const above =
+      highest->loss > kStoodAbove * beginning(s) && highest->loss - beginning(s) > kErrors * highest->error;
+  bool const diverged = std::ranges::any_of(
+      s.history.findings, [](Finding const& f) { return f.state == State::rate_too_high && f.grade == "diverged"; });
+  return above || diverged ? std::optional(*highest) : std::nullopt;
 }
 
 // ---- too high ----
@@ -39,13 +57,13 @@ constexpr size_t kWindow = 3;               // blocks that are compared: 6 % of 
 constexpr double kRise = 0.03;              // of the lowest loss
 constexpr double kRiseAfterRestart = 0.15;  // where the rate has risen since, as its schedule says
 constexpr double kRiseLeft = 1.0 / 3;       // of these: what has to be left of a rise for it to stand
-constexpr double kErrors = 4;               // standard errors that a rise stands out by
-constexpr double kAboveStart = 1.05;  // times the first loss: diverged; it stands as long as it is above that loss
-constexpr double kDiverged = 0.5;     // of what was learnt, lost again,
-constexpr double kStillLost = 0.25;   // for as long as that is not learnt again
-constexpr double kStuck = 0.90;       // of the loss of frequencies: more than a little of the order is known,
-constexpr double kNoLonger = 0.85;    // and once it has been called stuck, surely more
-constexpr double kHighRate = 2;       // times the usual one
+constexpr double kAboveStart = 1.05;        // times the first loss: diverged
+constexpr double kDiverged = 0.5;           // of what was learnt, lost again,
+constexpr double kStillLost = 0.25;         // for as long as that is not learnt again
+constexpr double kStuck = 0.90;     // of the loss of frequencies: more than a little of the order is known; what has
+                                    // diverged has until then not come back
+constexpr double kNoLonger = 0.85;  // and once it has been called stuck, surely more
+constexpr double kHighRate = 2;     // times the usual one
 
 Finding too_high(Seen const& s, char const* grade, int64_t since, std::string evidence) {
   Finding f{.state = State::rate_too_high, .grade = grade, .since = since, .evidence = {std::move(evidence)}};
@@ -69,7 +87,7 @@ std::optional<Finding> rate_too_high(Seen const& s) {
   bool const high = s.peak_rate > kHighRate * usual_rate(s.facts);
   double const enough = (restarted ? kRiseAfterRestart : high ? kRise : 2 * kRise) * lowest.loss;
   bool const rises = rise > enough && rise > kErrors * error;
-  double const start = std::max(s.first_loss, s.uniform);
+  double const start = beginning(s), frequencies = frequency_loss(s);
   bool const was_rising = was(s, State::rate_too_high, "rising"), was_lost = was(s, State::rate_too_high, "diverged");
   std::string const risen =
       fmt::format("train loss +{} over its lowest {} ({})", loss_text(rise), loss_text(lowest.loss), lowest.last);
@@ -88,7 +106,14 @@ std::optional<Finding> rate_too_high(Seen const& s) {
     f.flags = lower_rate(s, std::min(lowest.rate / 3, s.peak_rate / 10));
     return f;
   }
-  double const frequencies = frequency_loss(s);
+  if (was_lost && now.loss >= kStuck * frequencies) {
+    Finding const& said = s.history.findings.back();
+    Finding f = too_high(s, "diverged", said.since,
+                         fmt::format("train loss {}, near the {} of the tokens' frequencies alone, since it diverged",
+                                     loss_text(now.loss), loss_text(frequencies)));
+    f.advice = said.advice, f.flags = said.flags;
+    return f;
+  }
   double const stuck_above = (was(s, State::rate_too_high, "stuck") ? kNoLonger : kStuck) * frequencies;
   if (high && now.loss >= stuck_above && s.step >= judged_from(s)) {
     Finding f = too_high(s, "stuck", std::min(lowest.first, judged_from(s)),
@@ -165,18 +190,25 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
     f.evidence.push_back(strong);
     f.advice = "Lower the decay: the weights go back to 0 before they have learnt anything.";
     f.flags = fmt::format("--weight-decay {}", rate_text(kCoupledDecay));
+  } else if (auto const highest = height_of_lost(s); highest && (std::isnan(usual) || s.peak_rate < kLowRate * usual)) {
+    f.grade = "because of the rate";
+    f.evidence.push_back(fmt::format("it stood at {} in steps {} to {}, and began with {}", loss_text(highest->loss),
+                                     highest->first, highest->last, loss_text(s.first_loss)));
+    f.evidence.push_back(rate);
+    f.advice = "Steps this wide lost more than was learnt: lower the rate.";
+    f.flags = lower_rate(s, s.peak_rate / 10);
   } else if (std::isnan(usual)) {
     f.grade = "because of the rate or of the data";
     f.evidence.push_back(rate);
     f.advice =
         "Raise the rate, folio lr-find shows how far; where that does not help, look at the data with folio inspect "
         "DATA.";
-    f.flags = "--lr " + rate_text(kRaise * s.peak_rate);
+    f.flags = rate_flags(s.facts, kRaise * s.peak_rate);
   } else if (s.peak_rate < kLowRate * usual) {
     f.grade = "because of the rate";
     f.evidence.push_back(rate);
     f.advice = "The weights hardly move: raise the rate.";
-    f.flags = "--lr " + rate_text(usual);
+    f.flags = rate_flags(s.facts, usual);
   } else {
     f.grade = "because of the data";
     f.evidence.push_back(fmt::format("the frequencies of the tokens alone would give {}", loss_text(frequencies)));
@@ -195,7 +227,7 @@ Finding too_low(Seen const& s, double removed, double usual_by_now, double slope
   if (slope < 0) f.evidence.push_back(fmt::format("train loss still falls, by {:.2g} in 100 steps", -100 * slope));
   f.evidence.push_back(fmt::format("the rate is {}; {}", rate_text(s.peak_rate), beside_usual(s.facts)));
   f.advice = "Raise the rate.";
-  f.flags = "--lr " + rate_text(usual_rate(s.facts));
+  f.flags = rate_flags(s.facts, usual_rate(s.facts));
   return f;
 }
 
@@ -226,7 +258,7 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
   if (!was_low && !knows_order && (was_nothing || (!falls && double(s.step) >= certain_from(s))))
     return nothing_learnt(s, now, frequencies);
   bool const too_little = removed < usual_by_now && s.first_loss <= 1.1 * s.uniform;
-  if (!low_rate || !too_little || (!falls && !was_low)) return {};
+  if (!low_rate || !too_little || (!falls && !was_low) || height_of_lost(s)) return {};
   return too_low(s, removed, usual_by_now, trend.slope);
 }
 
@@ -281,16 +313,19 @@ std::optional<Finding> plateau(Seen const& s) {
                                    rate_text(s.peak_rate)));
   model::Config const& c = s.facts.config;
   double const usual = usual_rate(s.facts);
-  if (std::isnan(usual) ? schedule.schedule == "constant" : s.peak_rate > usual / 2) {
-    f.advice = "A constant rate keeps the weights from settling: let it fall.";
-    f.flags = fmt::format("--lr {} --schedule cosine", rate_text(at_most_usual(s.facts, s.peak_rate / 3)));
+  bool const constant = schedule.schedule == "constant";
+  if (height_of_lost(s) || (std::isnan(usual) ? constant : s.peak_rate > usual / 2)) {
+    f.advice = constant ? "A constant rate keeps the weights from settling: let it fall."
+                        : "A rate that stays this high keeps the weights from settling: lower it.";
+    f.flags = falling_rate_flags(s.facts, at_most_usual(s.facts, s.peak_rate / 3));
   } else if (s.facts.from_model) {
     f.advice = "At this rate the model takes no more from the text: try a higher one, that falls.";
-    f.flags = fmt::format("--lr {} --schedule cosine", rate_text(at_most_usual(s.facts, 5 * s.peak_rate)));
+    f.flags = falling_rate_flags(s.facts, at_most_usual(s.facts, 5 * s.peak_rate));
   } else {
     f.advice = "The model has learnt what it can hold: a larger one goes on, at a rate that falls.";
-    f.flags = fmt::format("--layers {} --embd {} --lr {} --schedule cosine", c.layers + 2, kLarger * c.channels,
-                          rate_text(std::isnan(usual) ? s.peak_rate : std::min(s.peak_rate, usual / kLarger)));
+    double const rate = std::isnan(usual) ? s.peak_rate : std::min(s.peak_rate, usual / kLarger);
+    f.flags =
+        fmt::format("--layers {} --embd {} {}", c.layers + 2, kLarger * c.channels, falling_rate_flags(s.facts, rate));
   }
   return f;
 }

@@ -50,6 +50,15 @@ double at_most_usual(Facts const&, double rate);
 /// What a rate that is named can be compared with: "models of 384 channels usually learn with 1.2e-3".
 std::string beside_usual(Facts const&);
 
+/// Flags that the run's own command takes, whatever its schedule and its floor are.
+/// "--lr 3e-4", and where the floor is above a tenth of that, a tenth as the floor.
+std::string rate_flags(Facts const&, double rate);
+/// The same with a schedule that lets the rate fall, where the run's is constant: another has options that count only
+/// with it.
+std::string falling_rate_flags(Facts const&, double rate);
+/// " --warmup 200", or as much of it as the run has room for; empty where the run's is as long.
+std::string warmup_flag(Facts const&, int64_t warmup);
+
 std::string rate_text(double);   // 3e-4: one significant digit, or two from 1.5 to 9.5 where needed
 std::string loss_text(double);   // 1.582
 std::string share_text(double);  // 5.7 %

@@ -6,48 +6,18 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
-#include <random>
 
+#include "tests/support/drawn_run.h"
 #include "train/live_diagnosis.h"
 
 namespace folio::train {
 namespace {
 
-constexpr int64_t kSteps = 1000;
-
-struct Drawn {
-  History history;
-  Facts facts;
-};
-
-using Curve = std::function<double(double)>;
-
-double usual(double step) { return 1.5 + 2.67 * std::pow(1 + step / 20, -0.6); }
-
-// A run of 1,000 steps, up to `until`: the loss of its steps with a little noise, an evaluation every 50.
-Drawn drawn(Curve const& train, Curve const& val = {}, int64_t until = kSteps) {
-  Drawn run;
-  run.facts.options.steps = kSteps, run.facts.options.eval_every = 50, run.facts.options.schedule.schedule = "constant",
-  run.facts.options.schedule.warmup = 50;
-  run.facts.options.batch = 16;
-  run.facts.config = {
-      .layers = 4, .heads = 4, .channels = 384, .vocab = 65, .context = 64, .bias = true, .tied = true, .dropout = {}};
-  run.history.data = DataFacts{.train_tokens = 1 << 20, .frequency_loss = 3.3, .recurring = 0.01, .val_in_train = 0};
-  std::mt19937 random(3);
-  std::normal_distribution<double> noise(0, 0.03);
-  for (int64_t step = 0; step <= until; ++step) {
-    double const x = double(step);
-    if (step > 0)
-      run.history.steps.push_back({.step = step,
-                                   .loss = train(x) + noise(random),
-                                   .rate = run.facts.options.schedule.lr * std::min(1.0, x / 50),
-                                   .norm = 0.5});
-    if (step % 50 == 0)
-      run.history.evals.push_back({.step = step, .train = train(x), .val = val ? val(x) : train(x) + 0.02});
-  }
-  return run;
-}
+using test::Curve;
+using test::Drawn;
+using test::drawn;
+using test::kSteps;
+using test::usual;
 
 Finding main_of(Drawn const& run) {
   auto const all = diagnose(run.history, run.facts);
@@ -175,7 +145,23 @@ TEST(Diagnosis, AFlatRunThatBeganWithAModelIsGivenNoOtherShape) {
   run.facts.from_model = true;
   Finding const found = main_of(run);
   EXPECT_EQ(found.state, State::plateau);
-  EXPECT_EQ(found.flags, "--lr 5e-4 --schedule cosine");
+  EXPECT_EQ(found.flags, "--lr 5e-4 --schedule cosine --min-lr 5e-5");
+}
+
+// What is said while a run goes on, as its loop asks.
+std::vector<std::string> said_during(Drawn const& run) {
+  LiveDiagnosis live(run.facts);
+  live.begin(*run.history.data);
+  std::vector<std::string> said;
+  for (StepReport const& s : run.history.steps) {
+    live.add(s);
+    for (Statistics const& one : run.history.statistics)
+      if (one.step == s.step) live.add(one);
+    for (EvalReport const& e : run.history.evals)
+      if (e.step == s.step) live.add(e);
+    if (auto const found = s.step % 10 == 0 ? live.changed() : std::nullopt) said.push_back(title_of(*found));
+  }
+  return said;
 }
 
 Drawn by_sgd(double rate, Curve const& train, int64_t until) {
@@ -215,9 +201,51 @@ TEST(Diagnosis, AdviceForSgdStartsFromTheRunsOwnRate) {
   expect_state(flat, State::plateau);
   EXPECT_EQ(main_of(flat).flags, "--lr 0.1 --schedule cosine");
   flat.facts.options.schedule.schedule = "cosine";
-  EXPECT_EQ(main_of(flat).flags, "--layers 6 --embd 1536 --lr 0.3 --schedule cosine");
+  EXPECT_EQ(main_of(flat).flags, "--layers 6 --embd 1536 --lr 0.3");
   flat.facts.from_model = true;
-  EXPECT_EQ(main_of(flat).flags, "--lr 1.5 --schedule cosine");
+  EXPECT_EQ(main_of(flat).flags, "--lr 1.5");
+}
+
+TEST(Diagnosis, WhatHasDivergedHasNotComeBackUntilItKnowsMoreThanTheFrequencies) {
+  for (double end : {3.6, 3.25, 2.8}) {
+    Drawn run = by_sgd(
+        3, [=](double x) { return x < 40 ? 4.17 : std::max(end, 9 - (x - 40) / 40); }, kSteps);
+    auto const said = said_during(run);
+    ASSERT_GE(said.size(), 1u);
+    EXPECT_EQ(said[0], "rate too high, diverged");
+    if (end > 0.9 * 3.3) EXPECT_EQ(said.size(), 1u) << said.back();
+    else EXPECT_EQ(said.at(1), "healthy");
+  }
+}
+
+TEST(Diagnosis, NoHigherRateIsAdvisedToARunThatStoodAboveItsBeginning) {
+  auto const bump = [](double height, double end) {
+    return [=](double x) { return x > 20 && x < 45 ? height : x <= 20 ? 4.17 : end; };
+  };
+  Finding const flat = main_of(by_sgd(0.5, bump(5, 3.5), kSteps));
+  EXPECT_EQ(title_of(flat), "not learning, because of the rate");
+  EXPECT_EQ(flat.flags, "--lr 0.05");
+  Drawn unmoved = by_sgd(0.5, bump(4.17, 3.5), kSteps);
+  EXPECT_EQ(main_of(unmoved).flags, "--lr 5");
+  unmoved.history.findings = {{.state = State::rate_too_high, .grade = "diverged"}, {.state = State::not_finite}};
+  EXPECT_EQ(main_of(unmoved).flags, "--lr 0.05");
+  Drawn low = by_sgd(1e-5, bump(5, 4.1), kSteps);
+  low.facts.options.optimizer = "adamw";
+  EXPECT_EQ(main_of(low).flags, "--lr 1e-6");
+  Drawn resumed = by_sgd(
+      0.3, [=](double x) { return x < 60 ? bump(5, 4)(x) : std::max(usual(x), usual(300)); }, 600);
+  resumed.facts.from_model = true, resumed.facts.options.schedule.schedule = "cosine";
+  EXPECT_EQ(main_of(resumed).flags, "--lr 0.1");
+}
+
+TEST(Diagnosis, AdviceRaisesWhatItNames) {
+  auto const rises = [](double x) { return x <= 400 ? usual(x) : usual(400) * (1 + 0.4 * (x - 400) / 600); };
+  Drawn run = drawn(usual, rises);
+  run.facts.config.dropout = {.embedding = 0, .attention = 0.2, .attention_residual = 0.6, .mlp_residual = 0.6};
+  run.facts.options.weight_decay = 1;
+  EXPECT_EQ(main_of(run).flags, "--attention-dropout 0.3 --patience 5");
+  run.facts.config.dropout.attention = 0.5, run.facts.options.patience = 5;
+  EXPECT_EQ(main_of(run).flags, "");
 }
 
 TEST(Diagnosis, ADecayThatTakesTheWeightsOfSgdIsWhyNothingIsLearnt) {
@@ -236,22 +264,6 @@ TEST(Diagnosis, ARunOfSgdThatKnowsNoOrderAtItsEndIsNotHealthy) {
   auto const crawls = [](double x) { return 3.6 - 0.0003 * x; };
   expect_state(by_sgd(0.01, crawls, 450), State::healthy);  // slow to begin
   expect_state(by_sgd(0.01, crawls, kSteps), State::not_learning);
-}
-
-// What is said while a run goes on, as its loop asks.
-std::vector<std::string> said_during(Drawn const& run) {
-  LiveDiagnosis live(run.facts);
-  live.begin(*run.history.data);
-  std::vector<std::string> said;
-  for (StepReport const& s : run.history.steps) {
-    live.add(s);
-    for (Statistics const& one : run.history.statistics)
-      if (one.step == s.step) live.add(one);
-    for (EvalReport const& e : run.history.evals)
-      if (e.step == s.step) live.add(e);
-    if (auto const found = s.step % 10 == 0 ? live.changed() : std::nullopt) said.push_back(title_of(*found));
-  }
-  return said;
 }
 
 TEST(Diagnosis, ARunAtAThresholdDoesNotGoToAndFro) {
