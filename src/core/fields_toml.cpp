@@ -105,54 +105,79 @@ std::string to_toml(Fields const& fields, std::function<std::string(Field const&
 
 namespace {
 
-bool begins(char before) {  // a key, a value or a section, behind this character
-  return std::string_view("\n\r=[,{").find(before) != std::string_view::npos;
-}
-
 // toml++ 3.0 takes a character above ASCII between keys and values, and in a value that is no string, into a branch
 // that it declares unreachable. TOML has none there but in quotes and comments, so such a text is refused before it is
-// parsed. Quotes count where a key or a value begins; elsewhere its parser does not see them as quotes, nor brackets as
-// brackets. Behind a dot they may be a name's or stand in a number that is none: folio has no name that needs them.
-void check_letters(std::string_view text, std::string const& name) {
-  std::string_view open;  // the quotes that a string ends with, or # in a comment
-  char before = '\n';     // the last character that is no blank
-  int parts = 0;          // of a dotted name: toml++ calls itself for each
-  int64_t line = 1;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char const c = text[i];
-    if (c == '\n') ++line;
-    if (open == "#" || ((open == "\"" || open == "'") && c == '\n')) {
-      if (c == '\n') open = {}, before = c;
-    } else if (!open.empty()) {
-      if (c == '\\' && open.front() == '"' && i + 1 < text.size()) {
-        line += text[++i] == '\n';
-      } else if (text.substr(i).starts_with(open)) {
-        i += open.size() - 1;
-        for (int more = 0; more < 2 && open.size() == 3 && i + 1 < text.size() && text[i + 1] == c; ++more) ++i;
-        open = {}, before = c;
+// parsed. What looks like quotes, brackets or an equals sign within a bare value is none to its parser, which reads on;
+// behind a dot, or three where no value begins, quotes may be either: folio writes and needs none of them.
+class Letters {
+ public:
+  Letters(std::string_view text, std::string const& name) : text_(text), name_(name) {}
+
+  void check_all() {
+    for (; at_ < text_.size(); ++at_) {
+      char const c = text_[at_];
+      if (c == '\n') ++line_;
+      if (open_ == "#" || (open_.size() == 1 && c == '\n')) {
+        if (c == '\n') open_ = {}, bare(c);
+      } else if (!open_.empty()) {
+        quoted(c);
+      } else if (c == '"' || c == '\'') {
+        quote(c);
+      } else if (c == '#') {
+        open_ = "#";
+      } else {
+        bare(c);
       }
-    } else if (c == '#') {
-      open = "#";
-    } else if (c == '"' || c == '\'') {
-      check(before != '.', Fault::content,
-            "{}, line {}: a quote behind a dot: leave the quotes of a name away, and give a number digits there", name,
-            line);
-      check(begins(before), Fault::content, "{}, line {}: not TOML: a quote inside a value", name, line);
-      std::string_view const triple = c == '"' ? R"(""")" : "'''";
-      open = text.substr(i).starts_with(triple) ? triple : triple.substr(2);
-      i += open.size() - 1;
-    } else {
-      check(static_cast<unsigned char>(c) < 0x80, Fault::content,
-            "{}, line {}: not TOML: a letter that is not ASCII outside of quotes", name, line);
-      check((c != '[' && c != '{') || begins(before), Fault::content, "{}, line {}: not TOML: a bracket inside a value",
-            name, line);
-      if (c == '.') ++parts;
-      else if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) parts = 0;
-      check(parts < kMostParts, Fault::content, "{}, line {}: a name of more than {} parts", name, line, kMostParts);
-      if (c != ' ' && c != '\t') before = c;
     }
   }
-}
+
+ private:
+  void expect(bool fits, std::string_view why) const {
+    check(fits, Fault::content, "{}, line {}: {}", name_, line_, why);
+  }
+  bool begins() const { return std::string_view("\n\r=[,{").find(before_) != std::string_view::npos; }
+
+  void quote(char c) {
+    expect(before_ != '.', "a quote behind a dot: leave the quotes of a name away, and give a number digits there");
+    expect(begins(), "not TOML: a quote inside a value");
+    std::string_view const triple = c == '"' ? R"(""")" : "'''";
+    open_ = text_.substr(at_).starts_with(triple) ? triple : triple.substr(2);
+    expect(open_.size() == 1 || before_ == '=', "three quotes that do not stand behind an equals sign: give one");
+    at_ += open_.size() - 1;
+  }
+  void quoted(char c) {
+    if (c == '\\' && open_.front() == '"' && at_ + 1 < text_.size()) {
+      line_ += text_[++at_] == '\n';
+    } else if (text_.substr(at_).starts_with(open_)) {
+      at_ += open_.size() - 1;
+      for (int more = 0; more < 2 && open_.size() == 3 && at_ + 1 < text_.size() && text_[at_ + 1] == c; ++more) ++at_;
+      open_ = {}, before_ = c;
+    }
+  }
+  void bare(char c) {
+    expect(static_cast<unsigned char>(c) < 0x80, "not TOML: a letter that is not ASCII outside of quotes");
+    expect((c != '[' && c != '{') || begins(), "not TOML: a bracket inside a value");
+    expect(c != '=' || !in_value_, "not TOML: an equals sign inside a value");
+    if (c == '.') ++parts_;
+    else if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) parts_ = 0;
+    check(parts_ < kMostParts, Fault::content, "{}, line {}: a name of more than {} parts", name_, line_, kMostParts);
+    if (c == '{' || (c == '[' && in_value_)) brackets_ += c;  // the others are a section's
+    else if (!brackets_.empty() && c == (brackets_.back() == '[' ? ']' : '}')) brackets_.pop_back(), in_value_ = true;
+    else if (c == '=') in_value_ = true;
+    if (c == '{' || (c == ',' && brackets_.ends_with('{')) || (c == '\n' && brackets_.empty())) in_value_ = false;
+    if (c != ' ' && c != '\t') before_ = c;
+  }
+
+  std::string_view text_;
+  std::string const& name_;
+  size_t at_ = 0;
+  int64_t line_ = 1;
+  std::string_view open_;  // the quotes that a string ends with, or # in a comment
+  char before_ = '\n';     // the last character that is no blank
+  int parts_ = 0;          // of a dotted name: toml++ calls itself for each
+  std::string brackets_;   // of the value that are open
+  bool in_value_ = false;
+};
 
 }  // namespace
 
@@ -161,7 +186,7 @@ void refuse_toml(char const* expected) { fail(Fault::content, "not TOML ({} was 
 toml::table parse_toml(std::string_view text, std::string const& name) {
   check(text.size() <= kLimit, Fault::content, "{} holds {} bytes; a configuration has at most {}", name, text.size(),
         kLimit);
-  check_letters(text, name);
+  Letters(text, name).check_all();
   toml::table table;
   try {
     table = toml::parse(text);

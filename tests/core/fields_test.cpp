@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json.h"
+#include "core/toml.h"
 #include "tests/support/files.h"
 
 using namespace folio;
@@ -225,6 +226,14 @@ TEST(Fields, TomlTakesLettersAboveAsciiInQuotesAndCommentsAlone) {
     refused(bad, "a quote behind a dot");
   for (std::string const bad : {"text = [1[\"\u0228\"]]\n", "text = 1 {'\u00e9'}\n", "text = \"a\"[\"\u00e9\"]\n"})
     refused(bad, "a bracket inside a value");
+  for (std::string const bad : {"\"\"\"s\\\n\u01e8\n", "[\"\"\"s\\\n\u01e8\n", "text = [1, '''s\n\u01e8\n"})
+    refused(bad, "three quotes");
+  for (std::string const bad :
+       {"text = 1=\"\u00e9\"\n", "text = [1=\"\u00e9\"]\n", "text = {a = [1], b = [2 = '\u00e9']}\n"})
+    refused(bad, "an equals sign inside a value");
+  std::string const nested =
+      "a = {b = 1, \"c\" = {d = [1, {e = '\u00e9'}], f = 2}}\n[x.b]\nc = [\n1,\n{d = 1},\n]\nd = 1\n";
+  EXPECT_EQ(parse_toml(nested, "f").size(), 2u);
   from_toml(fields, "text = \"\"\"a\"\"\"\"\"\n", "f");
   EXPECT_EQ(value, "a\"\"");
 }
