@@ -139,15 +139,17 @@ constexpr double kCertainOfSgd = 4;    // the same: it stays at the loss of freq
 constexpr double kLowRate = 0.1;       // of the usual one: above, a loss that hardly falls has another cause
 constexpr double kHardlyFalls = 0.01;  // of the loss, from half of the steps so far on
 constexpr double kUsualShare = 0.15,
-                 kUsualLater = 0.25;   // of ln V: what healthy runs have removed at least by then, and
-constexpr int64_t kLater = 300;        // after so many steps
-constexpr double kToLeave = 0.03;      // more than the latter, once the rate has been called too low
-constexpr double kFalls = 3;           // standard errors of the slope: it does fall,
-constexpr double kLeastFall = 5e-4;    // by that much of the loss
-constexpr double kOrder = 0.97;        // of the loss of frequencies: below, something of the order of tokens is known,
-constexpr double kSurelyOrder = 0.95;  // as it must be by this much once nothing was learnt
-constexpr double kLate = 0.5;          // of a run: from there on, a run of SGD has to come to know order by its end
-constexpr double kRaise = 10;          // times the run's own rate, where none is usual
+                 kUsualLater = 0.25;  // of ln V: what healthy runs have removed at least by then, and
+constexpr int64_t kLater = 300;       // after so many steps
+constexpr double kToLeave = 0.03;     // more than the latter, once the rate has been called too low
+constexpr double kFalls = 3;          // standard errors of the slope: it does fall,
+constexpr double kLeastFall = 5e-4;   // by that much of the loss
+constexpr double kOrder = 0.97;       // of the loss of frequencies: below, something of the order of tokens is known,
+constexpr double kEvaluationsFall = 0.002;  // of the loss, from one to the next, where steps are too noisy to tell;
+constexpr double kSomeOrder = 0.98;         // of the loss of frequencies: enough for an evaluation
+constexpr double kSurelyOrder = 0.95;       // as it must be by this much once nothing was learnt
+constexpr double kLate = 0.5;  // of a run: from there on, a run of SGD has to come to know order by its end
+constexpr double kRaise = 10;  // times the run's own rate, where none is usual
 
 double certain_from(Seen const& s) {
   double const judged = double(judged_from(s)), certain = kCertain * judged;
@@ -171,6 +173,18 @@ bool evaluations_fall(Seen const& s, double loss) {
   for (EvalReport const& e : s.history.evals)
     if (std::isfinite(e.train)) points.emplace_back(double(e.step), e.train);
   return points.size() >= 4 && falls_surely(trend_of(points), loss, double(s.step));
+}
+
+// Of a rate that is not low. Where the noise of the steps could hide a fall, the last two evaluations say.
+bool hardly_falls(Seen const& s, Trend const& t, double loss, double span, double frequencies) {
+  if (-t.slope * span > kHardlyFalls * loss) return false;
+  if ((-t.slope + 2 * t.error) * span <= kHardlyFalls * loss) return true;
+  std::vector<double> evals;
+  for (EvalReport const& e : s.history.evals)
+    if (e.step > 0 && std::isfinite(e.train)) evals.push_back(e.train);
+  if (evals.size() < 2) return false;
+  double const last = evals.back(), before = evals[evals.size() - 2];
+  return last > (1 - kEvaluationsFall) * before && last > kSomeOrder * frequencies;
 }
 
 Finding nothing_learnt(Seen const& s, double now, double frequencies) {
@@ -254,7 +268,7 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
                        now + trend.slope * double(s.steps - s.step) < kOrder * frequencies;
   bool const falls = low_rate || std::isnan(usual)
                          ? in_time && (falls_surely(trend, now, span) || evaluations_fall(s, now))
-                         : -trend.slope * span > kHardlyFalls * now;
+                         : !hardly_falls(s, trend, now, span, frequencies);
   if (!was_low && !knows_order && (was_nothing || (!falls && double(s.step) >= certain_from(s))))
     return nothing_learnt(s, now, frequencies);
   bool const too_little = removed < usual_by_now && s.first_loss <= 1.1 * s.uniform;

@@ -109,6 +109,16 @@ TEST(Diagnosis, ALossThatStaysAtLnVIsNotLearning) {
   }
 }
 
+TEST(Diagnosis, AFallThatNoisyStepsHideIsSeenInTheEvaluations) {
+  for (double slope : {0.0, 0.0002, 0.0003}) {
+    Drawn run = drawn([=](double x) { return x < 10 ? 4.17 : 3.4 - slope * x; }, {}, 130);
+    for (StepReport& s : run.history.steps) s.loss += s.step % 2 ? 0.1 : -0.1;
+    expect_state(run, slope > 0 ? State::healthy : State::not_learning);
+    std::erase_if(run.history.evals, [](EvalReport const& e) { return e.step == 50; });
+    expect_state(run, State::healthy);
+  }
+}
+
 TEST(Diagnosis, ALossThatStaysInTheMiddleIsAPlateauUnlessTheRateHasFallenAway) {
   auto const flat = [](double x) { return std::max(usual(x), usual(300)); };
   Drawn run = drawn(flat, {}, 600);
