@@ -136,6 +136,7 @@ Json to_json(RunState const& s) {
   }
   if (s.best) json["best"] = {{"step", s.best->step}, {"val_loss", bits_of(s.best->val)}};
   if (s.evaluation_due) json["evaluation_due"] = true;
+  if (s.due) json["due"] = *s.due;
   if (s.active) json["active_units"] = {{"since", s.active->since}, {"layers", s.active->layers}};
   return json;
 }
@@ -187,6 +188,7 @@ RunState run_state_from(Json const& json, std::string const& name) {
   int64_t const logged = get_integer(json, "metrics_bytes", name);
   s.seconds = from_bits(get_string(json, "seconds", name), name);
   s.evaluation_due = find_bool(json, "evaluation_due", name).value_or(false);
+  s.due = find_bool(json, "due", name);
   if (json.contains("longest")) s.longest = longest_from(object("longest"), name);  // an older folio had none
   check(logged >= 0 && std::isfinite(s.seconds) && s.seconds >= 0, Fault::content,
         "{}: {} bytes of log, {} seconds of training", name, logged, s.seconds);
@@ -245,13 +247,13 @@ RunState load_checkpoint(Path const& path, Backend& backend, Trainer& trainer) {
 }
 
 bool was_due(RunDirectory const& run, int64_t step, int64_t every) {
-  if (step % every == 0) return true;
+  bool const regular = step > 0 && step % every == 0;
   try {
-    Path const path = run.checkpoint(step) / "state.json";
-    RunState const state = run_state_from(read_json(path), path.string());
-    return state.best && state.best->step == step;
+    RunState const state = state_in(run.checkpoint(step));
+    bool const best = step > 0 && state.best && state.best->step == step;
+    return state.due.value_or(best || (regular && state.refused_in_a_row == 0));
   } catch (Error const&) {
-    return false;  // it is damaged
+    return regular;  // it is damaged
   }
 }
 

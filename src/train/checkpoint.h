@@ -36,6 +36,7 @@ struct RunState {
   uint64_t metrics_bytes = 0;                  // of metrics.jsonl, when this was saved
   double seconds = 0;                          // of training so far
   bool evaluation_due = false;                 // after this step, and not made: it was cut short
+  std::optional<bool> due;                     // see was_due; none: of an older folio
   Longest longest;                             // of the call that saved it, or the last that knew
   std::map<std::string, std::string> made;     // what equal bits depend on: build, instruction set, threads, …
 };
@@ -58,8 +59,9 @@ RunState load_checkpoint(Path const&, Backend&, Trainer&);
 /// of a newer version. Those of steps behind `at_most` are passed over.
 RunState load_newest(RunDirectory&, Backend&, Trainer&, int64_t at_most = std::numeric_limits<int64_t>::max());
 
-/// Whether a run that nothing interrupts has the checkpoint of this step too, because it was due (a multiple of
-/// `every`) or the best: not one that was asked for, by a signal or a limit.
+/// Whether a run that nothing interrupts has the checkpoint of this step too, because it was due, the best or the last:
+/// not one that was asked for, by a signal or a limit, and never that of step 0. Its state says so; of an older
+/// folio's, or one that cannot be read, whether the step is a multiple of `every` counts.
 bool was_due(RunDirectory const&, int64_t step, int64_t every);
 
 Json to_json(StepState const&);  // floats as their bits

@@ -172,19 +172,21 @@ Asked Loop::asked(double next, bool evaluating) {
 bool Loop::finish_step(Watcher& watcher) {
   bool const again = saved_step_ == state_.step;  // without its evaluation
   bool const evaluates = state_.evaluation_due;
-  bool best = false;
   if (evaluates) {
     double seconds = here_.evaluation;
-    best = timed(seconds, [&] { return evaluate(watcher); });
-    if (cut_) return false;
+    if (!timed(seconds, [&] { return evaluate(watcher); })) return false;
     here_.evaluation = seconds;
   }
   if (state_.step > 0 && (evaluates || diagnosis_.due(state_.step))) diagnose(watcher);
-  bool const last = state_.step == p_.options.steps;
-  // What is not finite may lie in the weights, and would take the place of a checkpoint that is sound.
-  bool const due = state_.step > 0 && state_.step % p_.options.checkpoint_every == 0 && state_.refused_in_a_row == 0;
-  if (last || best || due || again) save();
+  if (due() || again) save();
   return true;
+}
+
+bool Loop::due() const {
+  if (state_.step == 0) return false;
+  bool const last = state_.step == p_.options.steps, best = state_.best && state_.best->step == state_.step;
+  // What is not finite may lie in the weights, and would take the place of a checkpoint that is sound.
+  return last || best || (state_.step % p_.options.checkpoint_every == 0 && state_.refused_in_a_row == 0);
 }
 
 Outcome Loop::end_early(Outcome outcome, char const* why, Watcher& watcher) {
@@ -261,7 +263,7 @@ bool Loop::evaluate(Watcher& watcher) {
   log(to_json(report));
   diagnosis_.add(report);
   watcher.evaluated(report);
-  return report.best;
+  return true;
 }
 
 double Loop::loss_of(std::string const& name, double* bits_per_byte) {
@@ -346,6 +348,7 @@ void Loop::save() {
   state_.metrics_bytes = log_bytes_;
   state_.seconds = seconds();
   state_.longest = longest();
+  state_.due = due();
   state_.data = batcher_.state();
   state_.active = statistics_ ? std::optional(statistics_->active()) : std::nullopt;
   saver_.save(state_, *log_);

@@ -99,7 +99,7 @@ class Loop {
   bool step(Watcher&);  // false: the run has gone back to a checkpoint instead
   void sample(Watcher&);
   void take_statistics(double loss_scale, Watcher&);
-  bool evaluate(Watcher&);  // true where it is the best so far; to be made again where cut_ says why
+  bool evaluate(Watcher&);  // false: it was cut short, see cut_, and is to be made again
   double loss_of(std::string const& split, double* bits_per_byte);
   void diagnose(Watcher&);
   /// The step that was refused. Returns the weight that was not finite before it, empty where all were.
@@ -107,11 +107,12 @@ class Loop {
   // loop_bad_steps.cpp
   bool judge(StepReport const&, double rate, StepState const& before, Watcher&);  // as step
   bool not_finite(StepReport const&, double rate, StepState const& before, Watcher&);
-  std::optional<Retreat> where_to() const;
+  std::optional<Retreat> where_to();          // once no save is under way
   bool roll_back(char const* why, Watcher&);  // false where there is nothing to go back to
   RunState after_rollbacks(RunState);         // what a run that was killed behind them goes on from
   void go_on_from(RunState const&);           // which the trainer has loaded
   void save();
+  bool due() const;  // a save of this step in a run that nobody asks for one
   void save_as_asked(Watcher&);
   void take_saves(Watcher&);    // tells of those that have ended
   void finish_saves(Watcher&);  // of all

@@ -38,32 +38,30 @@ bool Loop::not_finite(StepReport const& report, double rate, StepState const& be
   std::string const in_a_row =
       fmt::format("the loss or the gradient norm was not finite in {} steps in a row, up to step {}",
                   state_.refused_in_a_row, state_.step);
+  bool const back = where_to().has_value();
   check(broken_weight_.empty(), Fault::diverged,
-        "{}: {} holds values that are not finite, and no later step mends a weight; go back to a checkpoint before "
-        "that with --resume --on-nonfinite rollback",
-        in_a_row, broken_weight_);
+        "{}: {} holds values that are not finite, and no later step mends a weight; {}", in_a_row, broken_weight_,
+        back ? "go back to a checkpoint before that with --resume --on-nonfinite rollback"
+             : "no checkpoint was due before that, to go back to: start again with a smaller --checkpoint-every, or "
+               "from an older model (--from)");
   fail(Fault::diverged,
-       "{}: the run has diverged; go back to an earlier checkpoint with --resume --on-nonfinite rollback, or start "
-       "again with a lower --lr, a longer --warmup or a smaller --clip{}",
-       in_a_row, of_f16);
+       "{}: the run has diverged; {}start again with a lower --lr, a longer --warmup or a smaller --clip{}", in_a_row,
+       back ? "go back to an earlier checkpoint with --resume --on-nonfinite rollback, or " : "", of_f16);
 }
 
-// A checkpoint that was asked for is not there in a run that nobody stops, which must go back to the same ones: it is
-// gone back to where there is no other.
-std::optional<Retreat> Loop::where_to() const {
-  auto const all = checkpoint_steps(p_.directory.path());
-  auto due = all;
+// A checkpoint that was asked for is not there in a run that nobody stops, which must go back to the same ones.
+std::optional<Retreat> Loop::where_to() {
+  saver_.wait();
+  auto due = checkpoint_steps(p_.directory.path());
   std::erase_if(due, [&](int64_t step) { return !was_due(p_.directory, step, p_.options.checkpoint_every); });
-  if (auto const retreat = retreat_from(state_.step, state_.rollbacks, due)) return retreat;
-  return retreat_from(state_.step, state_.rollbacks, all);
+  return retreat_from(state_.step, state_.rollbacks, due);
 }
 
 bool Loop::roll_back(char const* why, Watcher& watcher) {
-  saver_.wait();
   auto const retreat = where_to();
   if (!retreat) {
-    say(Level::warning, fmt::format("step {}: there is no checkpoint to go back to yet; the step was not taken, and "
-                                    "the run goes on with the next",
+    say(Level::warning, fmt::format("step {}: no checkpoint was due yet that the run could go back to; the step was "
+                                    "not taken, and the run goes on with the next",
                                     state_.step));
     return false;
   }

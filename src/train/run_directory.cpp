@@ -147,11 +147,12 @@ void RunDirectory::rotate(int64_t keep, int64_t every, std::optional<Best> const
   auto const steps = checkpoint_steps(path_);
   auto const named = read_best(path_);
   std::vector<int64_t> left;
+  bool const newest_due = !steps.empty() && was_due(steps.back());
   int64_t newer = 0, newer_due = 0;
   for (size_t i = steps.size(); i-- > 0;) {
     int64_t const step = steps[i];
     bool const is_best = (named && named->step == step) || (best && best->step == step);
-    bool const due = newer_due < keep && was_due(step);
+    bool const due = (newer_due < keep || !newest_due) && was_due(step);
     if (newer >= keep && !due && !is_best && (every == 0 || step % every != 0)) left.push_back(step);
     ++newer, newer_due += due;
   }

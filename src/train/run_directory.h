@@ -45,7 +45,8 @@ class RunDirectory {
   /// best.json as a state has it that was loaded: what names a checkpoint that is not there goes.
   void restore_best(std::optional<Best> const&);
   /// Removes all checkpoints but the newest `keep`, the newest `keep` of those that `was_due`, those of a multiple of
-  /// `every` steps (0: none), the one that best.json names, and that of `best`, which it may be about to name.
+  /// `every` steps (0: none), the one that best.json names, and that of `best`, which it may be about to name. Where
+  /// the newest was not due none goes that was: a run that nobody asked for it keeps those until its next.
   void rotate(int64_t keep, int64_t every, std::optional<Best> const& best,
               std::function<bool(int64_t step)> const& was_due);
 

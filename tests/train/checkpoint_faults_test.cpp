@@ -214,11 +214,45 @@ TEST_F(CheckpointFaults, RotationKeepsTheNewestAndTheBest) {
   run.rotate(2, 0, {}, [](int64_t step) { return step % 10 == 0; });
   EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<int64_t>{20, 40, 45, 50})) << "45 was asked for, 40 was due";
   EXPECT_EQ(preferred_checkpoint(run.path()), run.checkpoint(20));
+  for (int64_t n : {60, 61, 62, 63}) make_folders(run.checkpoint(n));
+  run.rotate(2, 0, {}, [](int64_t step) { return step % 10 == 0; });
+  EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<int64_t>{20, 40, 50, 60, 62, 63}))
+      << "what was due stays until the next that is: a run that was not asked for 63 has it still";
+  make_folders(run.checkpoint(70));
+  run.rotate(2, 0, {}, [](int64_t step) { return step % 10 == 0; });
+  EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<int64_t>{20, 60, 63, 70}));
   std::filesystem::remove_all(run.checkpoint(20));
   EXPECT_FALSE(read_best(run.path()).has_value());
-  EXPECT_EQ(preferred_checkpoint(run.path()), run.checkpoint(50));
+  EXPECT_EQ(preferred_checkpoint(run.path()), run.checkpoint(70));
   write_file(run.path() / "best.json", R"({"format":"other"})");
   EXPECT_EQ(error_of([&] { read_best(run.path()); }).fault, Fault::content);
+}
+
+TEST_F(CheckpointFaults, WhatWasDueIsToldOfOlderStatesToo) {
+  RunDirectory run = RunDirectory::create(folder / "run", [](Path const&) { return "steps = 1\n"; });
+  auto const due = [&](int64_t step, std::optional<int64_t> best, int64_t refused, std::optional<bool> said) {
+    RunState s = state();
+    s.step = s.step_state.attempted = step, s.step_state.accepted = 0;
+    s.best = best ? std::optional(Best{*best, 1.5}) : std::nullopt;
+    s.refused_in_a_row = refused, s.due = said;
+    make_folders(run.checkpoint(step));
+    write_json(run.checkpoint(step) / "state.json", to_json(s));
+    return was_due(run, step, 20);
+  };
+  EXPECT_TRUE(due(40, {}, 0, {}));
+  EXPECT_FALSE(due(40, {}, 1, {}));
+  EXPECT_FALSE(due(30, 20, 0, {}));
+  EXPECT_TRUE(due(30, 30, 0, {}));
+  EXPECT_FALSE(due(0, {}, 0, {})) << "a run that nobody stops has none of step 0";
+  EXPECT_FALSE(due(40, 40, 0, false));
+  EXPECT_TRUE(due(30, {}, 0, true)) << "by the period that it was saved with";
+  write_file(run.checkpoint(30) / "state.json", "{");
+  EXPECT_FALSE(was_due(run, 30, 20));
+  write_file(run.checkpoint(40) / "state.json", "{");
+  EXPECT_TRUE(was_due(run, 40, 20));
+  Json hostile = to_json(state());
+  hostile["due"] = 1;
+  EXPECT_EQ(error_of([&] { run_state_from(hostile, "state"); }).fault, Fault::content);
 }
 
 TEST_F(CheckpointFaults, TheBestIsRestoredAsTheStateHasIt) {

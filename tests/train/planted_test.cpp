@@ -241,6 +241,53 @@ TEST_F(PlantedRun, WithoutACheckpointYetTheStepIsSkipped) {
   EXPECT_EQ(run.state.step_state.accepted, kSteps - int64_t(run.spikes.size()));
 }
 
+// It has a checkpoint then that the run left alone has not, and must not go back to it.
+TEST_F(PlantedRun, StoppedBeforeItsFirstDueCheckpointItIsTheRunLeftAlone) {
+  drill.options.on_spike = "rollback", drill.options.checkpoint_every = 1000;
+  DrillRun const never = go("never", "garbage");
+  ASSERT_GE(never.spikes.size(), 2u);
+  ASSERT_LT(never.spikes[0].step, never.spikes[1].step - 5);
+  for (int64_t const every : {int64_t{1000}, never.spikes[1].step - 5}) {  // later spikes go back, the first does not
+    drill.options.checkpoint_every = every;
+    DrillRun const run = go(fmt::format("run-{}", every), "garbage");
+    EXPECT_EQ(run.rollbacks.empty(), every == 1000);
+    std::string const cut = fmt::format("cut-{}", every), asked = fmt::format("asked-{}", every);
+    (void)go(cut, "garbage", {.cut_evaluation = 1});
+    ASSERT_EQ(train::checkpoint_steps(folder / cut), std::vector<int64_t>{0});
+    (void)go(cut, "garbage");
+    expect_same(fmt::format("run-{}", every), cut);
+    (void)go(asked, "garbage", {.stop_after = never.spikes[0].step - 1});
+    (void)go(asked, "garbage");
+    expect_same(fmt::format("run-{}", every), asked);
+  }
+}
+
+TEST_F(PlantedRun, StoppedBeforeItsFirstDueCheckpointAPoisonedWeightEndsItAllTheSame) {
+  drill.options.on_nonfinite = "rollback", drill.options.checkpoint_every = 1000;
+  Planted const poisoned = {.poison_after = 110};
+  Thrown const alone = thrown_by([&] { go("run", "clean", poisoned); });
+  (void)go("asked", "clean", {.stop_after = 100});
+  Thrown const ended = thrown_by([&] { go("asked", "clean", poisoned); });
+  EXPECT_EQ(ended.fault, int(Fault::diverged));
+  EXPECT_EQ(ended.sentence, alone.sentence);
+  EXPECT_NE(ended.sentence.find("up to step 115: h.0.attn.c_attn.weight holds values that are not finite, and no later "
+                                "step mends a weight; no checkpoint was due before that"),
+            std::string::npos)
+      << ended.sentence;
+  EXPECT_EQ(train::checkpoint_steps(folder / "asked"), std::vector<int64_t>{100});
+}
+
+// One that was asked for while steps are refused lies at a multiple of the period, and would not be there either.
+TEST_F(PlantedRun, WhatWasAskedForWhileStepsAreRefusedIsNotGoneBackTo) {
+  drill.options.checkpoint_every = 40;
+  (void)go("run", "clean", {.poison_after = 77, .stop_after = 80});
+  auto directory = train::RunDirectory::open(folder / "run");
+  EXPECT_EQ(train::checkpoint_steps(folder / "run"), (std::vector<int64_t>{40, 80}));
+  EXPECT_TRUE(train::was_due(directory, 40, 40));
+  EXPECT_FALSE(train::was_due(directory, 80, 40));
+  EXPECT_TRUE(train::was_due(directory, 40, 1000)) << "when it was saved";
+}
+
 TEST_F(PlantedRun, EndsWhereGoingBackBringsItNoFurther) {
   drill.options.on_spike = "rollback";
   drill.options.spike_score = 0.5;  // ordinary noise
