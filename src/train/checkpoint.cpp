@@ -221,9 +221,30 @@ RunState load_whole(Path const& path, Backend& backend, Trainer& trainer) {
   return state;
 }
 
+bool is_known(Path const& checkpoint) {
+  try {
+    (void)state_in(checkpoint);
+    (void)model::ModelDirectory(checkpoint);
+    return true;
+  } catch (Error const&) {
+    return false;
+  }
+}
+
+// A newer folio writes a newer state with a newer manifest: a newer manifest alone is what a flipped bit makes of one.
+std::string damage_of_manifest(Path const& checkpoint) {
+  try {
+    return model::damage_of(checkpoint);
+  } catch (Error const& e) {
+    if (e.fault != Fault::content || !is_known(checkpoint)) throw;
+    return fmt::format("{} is damaged: its version is none that goes with the state.json and config.json beside it",
+                       (checkpoint / "manifest.json").string());
+  }
+}
+
 // Why the checkpoint of this step is not to be used; "" where it is whole.
 std::string damage_of(Path const& checkpoint, int64_t step) {
-  std::string const damage = model::damage_of(checkpoint);
+  std::string const damage = damage_of_manifest(checkpoint);
   if (!damage.empty()) return damage;
   int64_t const held = state_in(checkpoint).step;
   return held == step ? "" : fmt::format("{} holds step {}", checkpoint.string(), held);

@@ -55,8 +55,8 @@ void save_checkpoint(Path const& final_path, TrainedTensors const&, model::Model
 RunState load_checkpoint(Path const&, Backend&, Trainer&);
 
 /// The newest checkpoint of a run that is whole. Newer ones that are not are named and set aside, as
-/// step-NNNNNNNN.damaged: nothing is deleted. Throws Fault::content where none is whole, and for one that is whole but
-/// of a newer version. Those of steps behind `at_most` are passed over.
+/// step-NNNNNNNN.damaged: nothing is deleted. Throws Fault::content where none is whole, and for one of a newer
+/// version; a newer manifest.json beside files of this one is damage. Those of steps behind `at_most` are passed over.
 RunState load_newest(RunDirectory&, Backend&, Trainer&, int64_t at_most = std::numeric_limits<int64_t>::max());
 
 /// Whether a run that nothing interrupts has the checkpoint of this step too, because it was due, the best or the last:
