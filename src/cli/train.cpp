@@ -149,12 +149,13 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
   train::Loop loop(parts);
   TrainScreen screen(c.run.steps, c.out);
   if (opened.resumes) {
-    loop.resume(train::load_newest(opened.directory, *backend, trainer));
+    train::RunState newest = train::load_newest(opened.directory, *backend, trainer);
+    check(newest.step <= c.run.steps, Fault::value,
+          "--steps {} lies behind the checkpoint of step {}: give more steps, or start a new run with another --out",
+          c.run.steps, newest.step);
+    loop.resume(std::move(newest));
     screen.begin_at(loop.state());
     say(fmt::format("resumed from step {} of {}", loop.state().step, c.run.steps));
-    check(loop.state().step <= c.run.steps, Fault::value,
-          "--steps {} lies behind the checkpoint of step {}: give more steps, or start a new run with another --out",
-          c.run.steps, loop.state().step);
   } else if (from) {
     from->load(*backend, trainer.weights(), model::ModelDirectory::Positions::any);
     say("weights from " + c.from + of_positions(from->config().context, config.context));
@@ -166,6 +167,10 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
   if (c.run.tensorboard) watching.push_back(&board.emplace(Path(c.out) / "tensorboard", loop.state().step + 1));
   train::Watchers watchers(watching);
   Interrupter interrupter(*backend);
+  // A call that was refused has changed nothing of the run: only now are its options the run's.
+  Path const config_file = opened.directory.config();
+  if (!opened.config.empty() && opened.config != read_file(config_file, 1 << 20))
+    write_file(config_file, opened.config);
   train::Outcome const outcome = loop.run(watchers, [&](train::Pace const& pace) -> train::Asked {
     if (!pace.evaluating) interrupter.before_step(loop.state().step + 1);
     double const gone = seconds_since(began);

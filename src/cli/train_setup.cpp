@@ -249,7 +249,7 @@ OpenedRun new_run(TrainCommand& c, Origins const& given) {
     data::Batcher(data.split("train"), {.batch = 1, .context = shape.context});  // is there a window at all?
     return to_toml(c.run_fields());
   });
-  return {.directory = std::move(directory), .is_new = true, .from = from};
+  return {.directory = std::move(directory), .is_new = true, .from = from, .config = {}};
 }
 
 }  // namespace
@@ -329,10 +329,10 @@ OpenedRun open_run(TrainCommand& c, Origins const& given) {
   auto const steps = train::checkpoint_steps(c.out);
   check(!steps.empty() || c.resume == "auto", Fault::missing,
         "{} has no checkpoint to resume from: `--resume auto` starts it again from its first step", c.out);
-  std::string const config = to_toml(c.run_fields());
-  if (config != read_file(directory.config(), 1 << 20)) write_file(directory.config(), config);
-  return {
-      .directory = std::move(directory), .resumes = !steps.empty(), .from = steps.empty() ? model_of_from(c) : Path()};
+  return {.directory = std::move(directory),
+          .resumes = !steps.empty(),
+          .from = steps.empty() ? model_of_from(c) : Path(),
+          .config = to_toml(c.run_fields())};
 }
 
 std::vector<std::string> variables_of_train() {

@@ -29,6 +29,7 @@ struct OpenedRun {
   bool is_new = false;
   bool resumes = false;  // from a checkpoint; else from the beginning
   Path from = {};        // the model whose weights it begins with; empty: none
+  std::string config;    // what config.toml is to hold once the run goes on; empty: what it does
 };
 
 /// Begins a run, or takes one up, as --resume says. `given`: the fields that anything but the default has

@@ -130,6 +130,7 @@ Json to_json(RunState const& s) {
                {"longest", to_json(s.longest)},
                {"options", s.options},
                {"made", s.made}};
+  if (!s.kept.empty()) json["kept"] = s.kept;
   if (!s.rollbacks.empty()) {
     json["rollbacks"] = Json::array();
     for (Rollback const& r : s.rollbacks) json["rollbacks"].push_back(to_json(r));
@@ -159,6 +160,8 @@ RunState run_state_from(Json const& json, std::string const& name) {
   s.data_fingerprint = get_string(data, "fingerprint", name);
   for (auto const& [key, value] : object("made").items()) s.made[key] = get_string(json["made"], key, name);
   for (auto const& [key, value] : object("options").items()) s.options[key] = get_string(json["options"], key, name);
+  if (json.contains("kept"))
+    for (auto const& [key, value] : object("kept").items()) s.kept[key] = get_string(json["kept"], key, name);
   if (json.contains("best")) {
     s.best =
         Best{get_integer(object("best"), "step", name), from_bits(get_string(json["best"], "val_loss", name), name)};
@@ -215,7 +218,14 @@ RunState state_in(Path const& checkpoint) {
 
 RunState load_whole(Path const& path, Backend& backend, Trainer& trainer) {
   RunState const state = state_in(path);
-  model::ModelDirectory(path).load(backend, trainer.weights());
+  model::ModelDirectory const model(path);
+  model::Config has = model.config(), wanted = trainer.options().config;
+  wanted.dropout = has.dropout = {};  // Loop::resume compares it
+  check(has == wanted, Fault::content,
+        "{} holds a model of {}, and config.toml has {}: a run keeps its shape; put what was back into the file, or "
+        "start a new run with another --out",
+        path.string(), describe(has), describe(wanted));
+  model.load(backend, trainer.weights());
   load_tensors(path / "optimizer.safetensors", named(trainer.moments(), trainer.weights()), backend);
   trainer.set_state(state.step_state);
   return state;

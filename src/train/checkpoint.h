@@ -33,6 +33,7 @@ struct RunState {
   std::vector<Rollback> rollbacks;             // of the run so far
   std::optional<ActiveUnits> active;           // none where no statistics are taken
   std::map<std::string, std::string> options;  // of those that may change when the run is resumed
+  std::map<std::string, std::string> kept;     // of those that may not; none: of an older folio
   uint64_t metrics_bytes = 0;                  // of metrics.jsonl, when this was saved
   double seconds = 0;                          // of training so far
   bool evaluation_due = false;                 // after this step, and not made: it was cut short

@@ -68,6 +68,7 @@ Loop::Loop(RunParts const& parts)
   state_.step_state = p_.trainer.state();  // holds the seed before the first step
   state_.made = p_.made;
   state_.options = changeable(p_.options);
+  state_.kept = kept(p_.options, p_.trainer.options().config);
   state_.data_fingerprint = fingerprint(p_.data);
   state_.evaluation_due = true;  // before the first step
   state_.longest.save = seconds_of_a_save(p_.trainer);
@@ -94,6 +95,7 @@ void Loop::resume(RunState loaded) {
   check(loaded.data_fingerprint == data_now, Fault::content,
         "{} holds other data than the run began with ({}, then {}): give the run its data back, or start a new one",
         p_.data.path().string(), data_now, loaded.data_fingerprint);
+  expect_kept(loaded);
   loaded.metrics_bytes = logged_until(loaded.metrics_bytes);
   RunState const state = loaded.metrics_bytes > 0 ? after_rollbacks(std::move(loaded)) : std::move(loaded);
   p_.directory.restore_best(state.best);  // a run may have been killed between checkpoint and record
@@ -109,9 +111,19 @@ void Loop::resume(RunState loaded) {
   note_changes(state);
 }
 
+void Loop::expect_kept(RunState const& before) const {
+  Json const changed = differences(before.kept, kept(p_.options, p_.trainer.options().config));
+  std::string all;
+  for (auto const& [name, values] : changed.items())
+    all += fmt::format("{}{} is {} and was {}", all.empty() ? "" : ", ", name, values["is"].get<std::string>(),
+                       values["was"].get<std::string>());
+  check(all.empty(), Fault::content,
+        "{} has other values than the run of the checkpoint of step {}: {}; a run keeps its shape, batch, seed and "
+        "optimizer: put what was back into the file, or start a new run with another --out",
+        p_.directory.config().string(), before.step, all);
+}
+
 void Loop::note_changes(RunState const& before) {
-  state_.options = changeable(p_.options);
-  state_.made = p_.made;
   Json const options = differences(before.options, state_.options), made = differences(before.made, state_.made);
   for (auto const& [what, values] : made.items())
     say(Level::warning, fmt::format("{} was {} and is now {}: the run goes on, but not with the same bits", what,

@@ -88,6 +88,7 @@ class Loop {
  private:
   /// How much of the log a resumed run keeps: what its checkpoint was `saved` beside, or, with a warning, what is left.
   uint64_t logged_until(uint64_t saved) const;
+  void expect_kept(RunState const& before) const;  // what may not change has not
   void note_changes(RunState const& before);
   void begin_log();
   Longest longest() const;

@@ -89,7 +89,6 @@ bool Loop::roll_back(char const* why, Watcher& watcher) {
   earlier.data = rollback.data;
   p_.directory.forget_after(earlier.step, earlier.best);
   go_on_from(earlier);
-  state_.options = changeable(p_.options), state_.made = p_.made;
   watcher.rolled_back(rollback);
   return true;
 }
@@ -116,6 +115,8 @@ void Loop::go_on_from(RunState const& state) {
   state_ = state;
   // A better one took its place, which the run has gone back over.
   if (state.best && !is_directory(p_.directory.checkpoint(state.best->step))) state_.best.reset();
+  state_.options = changeable(p_.options), state_.made = p_.made;
+  state_.kept = kept(p_.options, p_.trainer.options().config);
   batcher_.restore(state.data);
   if (statistics_ && state.active) statistics_->restore(*state.active, "state.json");
   else if (statistics_) statistics_->begin_at(state.step);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "model/sizes.h"
 
 namespace folio::train {
 
@@ -183,6 +184,17 @@ std::map<std::string, std::string> changeable(RunOptions const& o) {
   RunOptions copy = o;
   for (Field const& f : fields(copy))
     if (may_change(f)) values[f.name] = text_of(f);
+  return values;
+}
+
+std::map<std::string, std::string> kept(RunOptions const& o, model::Config const& shape) {
+  std::map<std::string, std::string> values;
+  RunOptions copy = o;
+  for (Field const& f : fields(copy))
+    if (!may_change(f)) values[f.name] = text_of(f);
+  model::ModelOptions model = model::ModelOptions::of(shape);
+  for (Field const& f : model.fields())
+    if (f.name != "size" && f.name != "dropout") values[f.name] = text_of(f);  // others say the same
   return values;
 }
 

@@ -59,6 +59,9 @@ void validate(RunOptions const&);
 /// Name and value of those fields that may change on resuming.
 std::map<std::string, std::string> changeable(RunOptions const&);
 
+/// Name and value of all others, and of the shape's: a run keeps them.
+std::map<std::string, std::string> kept(RunOptions const&, model::Config const&);
+
 /// May a field of this group differ from the run's on resuming?
 bool may_change(Field const&);
 
