@@ -1,8 +1,10 @@
 #include "backend/room.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 
-#include "core/error.h"
+#include "core/host_memory.h"
 #include "core/machine.h"
 #include "core/progress.h"
 
@@ -31,11 +33,50 @@ std::string amount_text(std::span<MemoryRole const> roles) {
   return fmt::format("{} ({}{})", format_bytes(double(bytes_of(roles))), text, sorted.size() > kShown ? ", …" : "");
 }
 
-void expect_room(Backend const& backend, std::string const& what, std::span<MemoryRole const> roles,
-                 std::string const& mends) {
-  Available const there = available_memory(backend);
-  check(bytes_of(roles) <= there.bytes, Fault::memory, "{} asks for {}, and {} are {}: {}", what, amount_text(roles),
-        format_bytes(double(there.bytes)), there.by, mends);
+size_t with_reserve(size_t bytes) { return bytes + bytes / 100 + (size_t{4} << 20); }
+
+namespace {
+
+// Stacks of threads, the libraries' code as it is first used, the products' primitives and what they pack into.
+size_t to_compute(size_t arenas) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  return kMiB + std::min(10 * kMiB, arenas / 32);
+}
+
+struct Weighed {
+  std::vector<MemoryRole> roles;
+  Available there;
+  bool fits() const { return with_reserve(bytes_of(roles)) <= there.bytes; }
+};
+
+// On a device, what lies there and what lies in the process are two.
+std::vector<Weighed> weigh(Backend const& backend, Ask const& ask) {
+  ::malloc_trim(0);  // what is free again is not counted
+  if (backend.device_memory().total > 0) {
+    Machine const machine = look_at_machine();
+    return {{ask.roles, available_memory(backend)}, {ask.in_heap, {machine.available_memory, machine.available_by}}};
+  }
+  std::vector<MemoryRole> all = ask.roles;
+  all.insert(all.end(), ask.in_heap.begin(), ask.in_heap.end());
+  size_t rounding = 0;
+  for (MemoryRole const& role : ask.roles) rounding += in_large_pages(role.bytes) - role.bytes;
+  all.push_back({"program and libraries", rounding + to_compute(bytes_of(ask.roles))});
+  return {{all, available_memory(backend)}};
+}
+
+}  // namespace
+
+bool has_room(Backend const& backend, Ask const& ask) {
+  return std::ranges::all_of(weigh(backend, ask), &Weighed::fits);
+}
+
+void expect_room(Backend const& backend, Ask const& ask) {
+  for (Weighed const& w : weigh(backend, ask)) {
+    size_t const bytes = bytes_of(w.roles);
+    check(w.fits(), Fault::memory, "{} asks for {}, and {} are {}, of which {} stay free: {}", ask.what,
+          amount_text(w.roles), format_bytes(double(w.there.bytes)), w.there.by,
+          format_bytes(double(with_reserve(bytes) - bytes)), ask.mends);
+  }
 }
 
 }  // namespace folio

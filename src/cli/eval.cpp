@@ -55,10 +55,12 @@ Evaluation evaluate(LoadedModel& model, data::Split const& split, int64_t most,
                     std::vector<int32_t> const& bytes_of_id) {
   int64_t const T = model.config().context, B = std::clamp<int64_t>((split.tokens() + T - 2) / T, 1, most);
   data::EvalWindows const windows(split, B, T);
-  expect_room_for_batch(model.backend(), "the evaluation", B, [&](int64_t batch) -> std::vector<MemoryRole> {
-    return {model::Evaluator::plan(model.backend(), model.config(), batch, T, model.weights().dtype)};
+  DType const dtype = model.weights().dtype;
+  Ask const ask = ask_for_batch(model.backend(), "the evaluation", B, [&](int64_t batch) -> std::vector<MemoryRole> {
+    return {model::Evaluator::plan(model.backend(), model.config(), batch, T, dtype)};
   });
-  model::Evaluator evaluator(model.backend(), model.config(), B, T, model.weights().dtype);
+  model::Evaluator evaluator =
+      take_room(model.backend(), ask, [&] { return model::Evaluator(model.backend(), model.config(), B, T, dtype); });
   Evaluation e{.result = {}, .windows = windows.windows(), .bytes = {}};
   int64_t bytes = 0;
   bool spelled = !bytes_of_id.empty();

@@ -64,15 +64,16 @@ class Session {
       : c_(c), model_(c.positionals[0], c.backend), tokenizer_(model_.tokenizer()) {
     size_t longest = 0;
     for (std::string const& p : prompts) longest = std::max(longest, encode(p).size());
-    auto const texts = int64_t(std::max<size_t>(1, prompts.size())) * c.options.samples;
+    texts_ = int64_t(std::max<size_t>(1, prompts.size())) * c.options.samples;
     int64_t const positions = prompts.empty() ? 0 : int64_t(longest) + c.options.max_new_tokens;
-    make_engine({.sequences = std::min(kAtOnce, texts), .positions = positions});
+    make_engine({.sequences = std::min(kAtOnce, texts_), .positions = positions});
   }
 
   bool run(std::vector<std::string> const& prompts);  // false: interrupted
 
  private:
   void make_engine(generate::EngineOptions);
+  Ask ask_of(generate::EngineOptions const&);
   std::vector<int32_t> encode(std::string const& prompt) const;
   void stream(generate::Generated const&, std::string_view bytes);
   void show(std::vector<std::string> const& prompts, std::vector<std::vector<int32_t>> const& prompt_ids,
@@ -81,15 +82,25 @@ class Session {
   Command const& c_;
   LoadedModel model_;
   text::Tokenizer const& tokenizer_;
+  int64_t texts_ = 1;  // of one call of run()
   std::unique_ptr<generate::Engine> engine_;
 };
+
+Ask Session::ask_of(generate::EngineOptions const& o) {
+  // Of each text its ids twice, while it is written, and its bytes, a token some; they are kept until all are written.
+  constexpr int64_t kOfToken = 2 * sizeof(int32_t) + 8;
+  constexpr int64_t kMost = int64_t{1} << 20;  // more are asked for by who means "until it ends"
+  int64_t const tokens = std::min(kMost, c_.options.max_new_tokens), longest = std::max(o.positions, tokens);
+  return {.what = "one text at a time",
+          .roles = generate::Engine::plan(model_.backend(), model_.config(), c_.backend.compute_type(), o),
+          .mends = "fewer --max-new-tokens, a smaller --n or a shorter prompt asks for less",
+          .in_heap = {{"texts", size_t((texts_ * tokens + o.sequences * std::min(kMost, longest)) * kOfToken)},
+                      {"logits", size_t((o.sequences + 2) * model_.config().vocab) * sizeof(float)}}};
+}
 
 // With fewer texts at the same time, and then fewer tokens in a call, where memory will not do.
 void Session::make_engine(generate::EngineOptions o) {
   generate::EngineOptions const asked = o;
-  auto const roles = [&] {
-    return generate::Engine::plan(model_.backend(), model_.config(), c_.backend.compute_type(), o);
-  };
   auto const smaller = [&] {
     constexpr int64_t kLeastRows = 16;
     if (o.sequences > 1) o.sequences /= 2;
@@ -97,22 +108,23 @@ void Session::make_engine(generate::EngineOptions o) {
     else return false;
     return true;
   };
-  std::string const wanted = amount_text(roles());
   while (!engine_) {
-    if (bytes_of(roles()) > available_memory(model_.backend()).bytes && smaller()) continue;
-    expect_room(model_.backend(), "one text at a time", roles(),
-                "fewer --max-new-tokens or a shorter prompt asks for less");
+    Ask const ask = ask_of(o);
+    if (!has_room(model_.backend(), ask) && smaller()) continue;
     try {
-      engine_ = std::make_unique<generate::Engine>(model_.backend(), model_.weights(),
-                                                   token_bytes(tokenizer_, model_.config().vocab),
-                                                   int32_t(tokenizer_.end_of_text().value_or(-1)), o);
+      engine_ = take_room(model_.backend(), ask, [&] {
+        return std::make_unique<generate::Engine>(model_.backend(), model_.weights(),
+                                                  token_bytes(tokenizer_, model_.config().vocab),
+                                                  int32_t(tokenizer_.end_of_text().value_or(-1)), o);
+      });
     } catch (Error const& e) {  // somebody else was faster
       if (e.fault != Fault::memory || !smaller()) throw;
     }
   }
   if (o.sequences == asked.sequences && o.rows == asked.rows) return;
   say(fmt::format("{} texts at a time ask for {}, which cannot be had: {} at a time, {} tokens in a call, {}",
-                  asked.sequences, wanted, o.sequences, o.rows, amount_text(roles())));
+                  asked.sequences, amount_text(ask_of(asked).roles), o.sequences, o.rows,
+                  amount_text(ask_of(o).roles)));
 }
 
 std::vector<int32_t> Session::encode(std::string const& prompt) const {

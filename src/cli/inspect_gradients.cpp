@@ -221,9 +221,9 @@ void inspect_gradients(model::Config const& shape, model::ModelDirectory const* 
             .decide = {},
             .classifier = {}};
   };
-  expect_room_for_batch(*backend, "the pass", o.batch,
-                        [&](int64_t sequences) { return train::Trainer::plan(*backend, of_batch(sequences)); });
-  train::Trainer trainer(*backend, of_batch(o.batch));
+  Ask const ask = ask_for_batch(*backend, "the pass", o.batch,
+                                [&](int64_t sequences) { return train::Trainer::plan(*backend, of_batch(sequences)); });
+  auto trainer = take_room(*backend, ask, [&] { return train::Trainer(*backend, of_batch(o.batch)); });
   if (directory) directory->load(*backend, trainer.weights());
   f.initial = model::check_initial(*backend, trainer.weights());
   f.trained = f.initial.trained() || (directory && steps_taken(*directory));

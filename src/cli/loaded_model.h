@@ -24,8 +24,8 @@ class LoadedModel {
  private:
   model::ModelDirectory directory_;
   std::unique_ptr<Backend> backend_;
-  model::LoadedWeights weights_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
+  model::LoadedWeights weights_;
 };
 
 /// The bytes of each token of a model with this vocabulary, for generate::Engine; they lie in the tokenizer.

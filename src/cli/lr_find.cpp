@@ -61,13 +61,13 @@ Searched search(Command const& c, data::Dataset const& data, Path const& from) {
   auto const backend = c.train.backend.make();
   train::TrainerOptions options = train::trainer_options(c.train.run, config, config.context);
   options.dtype = c.train.backend.compute_type();
-  expect_room_for_batch(*backend, "the search with steps", c.train.run.batch, [&](int64_t batch) {
+  expect_room(*backend, ask_for_batch(*backend, "the search with steps", c.train.run.batch, [&](int64_t batch) {
     train::RunOptions run = c.train.run;
     run.batch = batch;
     train::TrainerOptions of_batch = train::trainer_options(run, config, config.context);
     of_batch.dtype = options.dtype;
     return train::Trainer::plan(*backend, of_batch);
-  });
+  }));
   train::RateTrial trial{*backend, options, c.train.run, data.split("train")};
   if (!from.empty())
     trial.fill = [&](train::Trainer& trainer) {

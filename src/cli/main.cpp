@@ -143,7 +143,8 @@ int guarded(Arguments const& arguments) {
   } catch (Error const& e) {
     return sentence(e.fault == Fault::bug ? e.what() + place(e) : e.what(), e.fault);
   } catch (std::bad_alloc const&) {
-    return sentence("out of memory: use a smaller model, batch or context", Fault::memory);
+    return sentence("out of memory: use a smaller model, a smaller --batch or --context, or fewer --threads",
+                    Fault::memory);
   } catch (std::filesystem::filesystem_error const& e) {
     return sentence(fmt::format("{}: {}", e.path1().string(), e.code().message()), Fault::io);
   } catch (std::system_error const& e) {

@@ -17,9 +17,6 @@ using train::Ladder;
 using train::MemoryPlan;
 using train::Rung;
 
-// A limit kills who passes it by a page, and what the process takes besides its arenas is an estimate.
-size_t with_reserve(size_t asks) { return asks + asks / 100 + (size_t{4} << 20); }
-
 bool host_fits(MemoryPlan const& plan) {
   return plan.device.total == 0 || with_reserve(plan.asks_of_host()) <= look_at_machine().available_memory;
 }
@@ -144,13 +141,15 @@ int64_t largest_batch(train::RunOptions const& run, model::Config const& config,
   });
 }
 
-void expect_room_for_batch(Backend const& backend, std::string const& what, int64_t batch,
-                           std::function<std::vector<MemoryRole>(int64_t)> const& roles) {
-  uint64_t const there = available_memory(backend).bytes;
-  if (bytes_of(roles(batch)) <= there) return;
-  int64_t const most = train::largest(batch, [&](int64_t b) { return bytes_of(roles(b)) <= there; });
-  expect_room(backend, fmt::format("{} of {} sequences at once", what, batch), roles(batch),
-              most > 0 ? fmt::format("--batch {} fits", most) : "not one sequence fits, a smaller model asks for less");
+Ask ask_for_batch(Backend const& backend, std::string const& what, int64_t batch,
+                  std::function<std::vector<MemoryRole>(int64_t)> const& roles) {
+  auto const of = [&](int64_t b) -> Ask { return {fmt::format("{} of {} sequences at once", what, b), roles(b), ""}; };
+  Ask ask = of(batch);
+  if (has_room(backend, ask)) ask.mends = "a smaller --batch asks for less";
+  else if (int64_t const most = train::largest(batch, [&](int64_t b) { return has_room(backend, of(b)); }); most > 0)
+    ask.mends = fmt::format("--batch {} fits", most);
+  else ask.mends = "not one sequence fits, not even with --batch 1: a smaller model asks for less";
+  return ask;
 }
 
 std::vector<std::string> with_values_of_lone_flags(std::vector<std::string> arguments) {

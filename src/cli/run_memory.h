@@ -34,9 +34,9 @@ void fit_as_told(TrainCommand&, model::Config const&, data::Dataset const&, bool
 /// The largest micro-batch that fits, all else as it is; 0: none.
 int64_t largest_batch(train::RunOptions const&, model::Config const&, DType, Backend&, size_t before);
 
-/// Fault::memory where what `batch` sequences ask for cannot be had; says how many can.
-void expect_room_for_batch(Backend const&, std::string const& what, int64_t batch,
-                           std::function<std::vector<MemoryRole>(int64_t)> const& roles);
+/// What `batch` sequences ask for; where it cannot be had, `mends` says how many can.
+Ask ask_for_batch(Backend const&, std::string const& what, int64_t batch,
+                  std::function<std::vector<MemoryRole>(int64_t)> const& roles);
 
 /// Turns `--fit` and `--resume`, which may stand alone, into flags with a value.
 std::vector<std::string> with_values_of_lone_flags(std::vector<std::string> arguments);

@@ -23,6 +23,7 @@ using report::grouped;
 
 constexpr uint64_t kLongestText = 1 << 26;  // bytes
 constexpr size_t kWidth = 80, kTokenWidth = 20;
+constexpr size_t kRowOfTable = 512;  // bytes that a token's row takes until it is printed, at most
 
 struct Options {
   std::vector<std::string> model;
@@ -198,10 +199,18 @@ ScoredText score_with(LoadedModel& model, Options const& o, std::vector<int32_t>
   Progress progress;
   model::ScoreOptions const options{.top = o.top, .slide = o.slide};
   MemoryRole const work = model::plan_score(model.backend(), model.config(), o.backend.compute_type(), n, options);
-  expect_room(model.backend(), "reading a window of the text", {{work}},
-              "a smaller model or a shorter text asks for less");
-  auto scores = model::score(model.backend(), model.weights(), ids, options, [&](int64_t done) {
-    if (progress.due() && done + 1 < n) progress.show({fmt::format("{}/{} tokens", grouped(done), grouped(n - 1))});
+  MemoryRole const scored =
+      model::plan_scores(model.config(), o.backend.compute_type(), std::max<int64_t>(n, 1), options);
+  bool const table = !o.json && o.out.empty();
+  Ask const ask{.what = "scoring the text",
+                .roles = {work},
+                .mends = "a shorter --text, a smaller --top or a smaller model asks for less" +
+                         std::string(table ? ", and so does --json" : ""),
+                .in_heap = {scored, {"table", table ? ids.size() * kRowOfTable : 0}}};
+  auto scores = take_room(model.backend(), ask, [&] {
+    return model::score(model.backend(), model.weights(), ids, options, [&](int64_t done) {
+      if (progress.due() && done + 1 < n) progress.show({fmt::format("{}/{} tokens", grouped(done), grouped(n - 1))});
+    });
   });
   progress.finish();
   return {.model = o.model[0],

@@ -24,7 +24,12 @@ Tensor Arena::take(std::string const& name, DType dtype, Shape shape) {
 void Arena::allocate(Memory& memory) {
   check(!base_, "arena {}: allocated twice", role_);
   memory_ = &memory;
-  base_ = static_cast<std::byte*>(memory.acquire(std::max(bytes_, kAlign)));
+  try {
+    base_ = static_cast<std::byte*>(memory.acquire(std::max(bytes_, kAlign)));
+  } catch (Error const& e) {
+    if (e.fault != Fault::memory) throw;
+    throw Error(e.fault, fmt::format("{}: {}", role_, e.what()), e.where);
+  }
 }
 
 Tensor Arena::flat(DType dtype) const {

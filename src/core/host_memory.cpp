@@ -10,10 +10,21 @@
 
 namespace folio {
 
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+
+size_t align_of(size_t bytes) { return bytes >= 2 * kHugePage ? kHugePage : Arena::kAlign; }
+
+}  // namespace
+
+size_t in_large_pages(size_t bytes) {
+  size_t const align = align_of(bytes);
+  return (bytes + align - 1) / align * align;
+}
+
 std::span<std::byte> reserve_memory(size_t bytes) {
-  constexpr size_t kHugePage = size_t{2} << 20;
-  size_t const align = bytes >= 2 * kHugePage ? kHugePage : Arena::kAlign;
-  size_t const whole = (bytes + align - 1) / align * align,
+  size_t const align = align_of(bytes), whole = in_large_pages(bytes),
                available = whole < kHugePage ? SIZE_MAX : look_at_machine().available_memory;
   void* const p = whole <= available ? std::aligned_alloc(align, whole) : nullptr;
   constexpr double kMiB = 1 << 20;

@@ -168,6 +168,13 @@ MemoryRole plan_score(Backend& backend, Config const& c, DType dtype, int64_t to
       .planned();
 }
 
+MemoryRole plan_scores(Config const& c, DType dtype, int64_t tokens, ScoreOptions const& o) {
+  int64_t const rivals = o.top < c.vocab && o.top <= kMostRivals / tokens ? tokens * o.top : 0,
+                logits = o.top > 0 ? std::clamp(kChunkLogits, c.vocab, std::max(o.rows, c.context) * c.vocab) : 0;
+  return {"scores", size_t(tokens) * (sizeof(double) + sizeof(int64_t)) + size_t(rivals) * sizeof(Rival) +
+                        size_t(logits) * size_of(wide(dtype))};
+}
+
 TextScores score(Backend& backend, Weights const& w, std::span<int32_t const> ids, ScoreOptions const& o,
                  std::function<void(int64_t)> const& progress) {
   auto const n = static_cast<int64_t>(ids.size());

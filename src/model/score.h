@@ -38,6 +38,8 @@ struct TextScores {
 
 /// What scoring `tokens` of them takes of the backend: its own layout, without the memory.
 MemoryRole plan_score(Backend&, Config const&, DType, int64_t tokens, ScoreOptions const&);
+/// And in the process' heap: what TextScores holds, and the logits that rivals are sought in.
+MemoryRole plan_scores(Config const&, DType, int64_t tokens, ScoreOptions const&);
 
 /// Scores `ids`, at least two of them. Memory: activations of `rows` tokens, and logits in chunks. `progress` gets the
 /// number of tokens scored so far. Throws Fault::content for fewer tokens, for an id outside the vocabulary, and where

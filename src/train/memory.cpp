@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/host_memory.h"
 #include "model/evaluate.h"
 #include "train/live_diagnosis.h"
 #include "train/metrics.h"
@@ -22,12 +23,6 @@ size_t besides(size_t arenas, TrainerOptions const& o) {
   size_t const common = (narrow ? 6 * kMiB : 10 * kMiB) + std::min(10 * kMiB, arenas / 32);
   if (!narrow) return common;
   return common + size_t(o.chunk * o.config.vocab) + 2 * size_t(o.batch * o.length * 4 * o.config.channels);
-}
-
-// The processor's backend takes an arena in whole large pages, and touches them.
-size_t in_large_pages(size_t bytes) {
-  constexpr size_t kPage = 2 * kMiB;
-  return bytes < 2 * kPage ? bytes : (bytes + kPage - 1) / kPage * kPage;
 }
 
 }  // namespace

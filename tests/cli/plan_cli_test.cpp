@@ -334,5 +334,30 @@ TEST_F(PlanCli, WhatCannotGoOnNamesTheFlagThatMendsItAndGenerationTakesLess) {
   EXPECT_NE(eval.err.find(": --batch "), eval.err.npos) << eval.err;
 }
 
+// Under every limit from refusal to plenty: the texts of the run without one, or a sentence that names a flag.
+TEST_F(PlanCli, GenerationUnderAnyLimitOfAContainerEndsWithItsTextsOrASentence) {
+  ASSERT_EQ(run(train("run", {"--context", "512", "--embd", "256", "--layers", "4", "--heads", "4", "--batch", "1",
+                              "--steps", "1", "--warmup", "0"}))
+                .code,
+            0);
+  Words const generate = {"generate", at("run"),   "--prompt", "love",    "--n", "16",    "--max-new-tokens",
+                          "100",      "--threads", "1",        "--dtype", "f32", "--json"};
+  Ended const whole = run(generate);
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  int refused = 0, smaller = 0, plenty = 0;
+  for (size_t mib = 8; mib <= 48; ++mib) {
+    Group const group(mib * kMiB);
+    if (group.path.empty()) GTEST_SKIP() << "this machine lets no control group be made";
+    Ended const ended = run(generate, {.group = group.path});
+    ASSERT_TRUE(ended.code == 0 || ended.code == 71) << mib << " MiB: " << ended.code << ended.signal << ended.err;
+    if (ended.code == 0) EXPECT_EQ(ended.out, whole.out) << mib;
+    else EXPECT_NE(ended.err.find("--"), ended.err.npos) << ended.err;
+    ++(ended.code != 0 ? refused : ended.err.find("texts at a time") != ended.err.npos ? smaller : plenty);
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_GT(smaller, 0);
+  EXPECT_GT(plenty, 0);
+}
+
 }  // namespace
 }  // namespace folio
