@@ -97,8 +97,13 @@ void Loop::resume(RunState loaded) {
         p_.data.path().string(), data_now, loaded.data_fingerprint);
   expect_kept(loaded);
   loaded.metrics_bytes = logged_until(loaded.metrics_bytes);
+  p_.directory.restore_best(loaded.best);  // a run may have been killed between checkpoint and record
+  // … and before the rotation: it would have more to go back to than one that nobody stopped.
+  if (loaded.refused_in_a_row == 0)
+    p_.directory.rotate(p_.options.keep, p_.options.keep_every, loaded.best,
+                        [&](int64_t step) { return was_due(p_.directory, step, p_.options.checkpoint_every); });
   RunState const state = loaded.metrics_bytes > 0 ? after_rollbacks(std::move(loaded)) : std::move(loaded);
-  p_.directory.restore_best(state.best);  // a run may have been killed between checkpoint and record
+  p_.directory.restore_best(state.best);
   if (state.metrics_bytes == 0) {
     begin_log();
   } else {

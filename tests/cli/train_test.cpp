@@ -460,7 +460,8 @@ TEST_F(Train, WritesThroughNoLinkInARun) {
     std::filesystem::remove(link);
     std::filesystem::rename(aside, link);
   }
-  EXPECT_EQ(go_on("run").code, 0);
+  Ended const after = go_on("run");
+  EXPECT_EQ(after.code, 0) << after.err;
 }
 
 TEST_F(Train, ASecondProcessIsKeptOutAndAStaleLockIsTakenOver) {

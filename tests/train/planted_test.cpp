@@ -196,6 +196,15 @@ TEST_F(PlantedRun, TheBestThatWasRotatedAwayBeforeTheRunWentBackIsForgotten) {
   }
 }
 
+TEST_F(PlantedRun, WhatASaveThatWasKilledDidNotRotateGoesWhenTheRunGoesOn) {
+  drill.options.checkpoint_every = 20, drill.options.keep = 4;
+  (void)go("run", "clean", {.stop_after = 80});
+  EXPECT_EQ(train::checkpoint_steps(folder / "run"), (std::vector<int64_t>{20, 40, 60, 80}));
+  drill.options.keep = 2;
+  (void)go("run", "clean", {.stop_after = 1});
+  EXPECT_EQ(train::checkpoint_steps(folder / "run"), (std::vector<int64_t>{60, 80, 81}));
+}
+
 TEST_F(PlantedRun, ABurstOfTheRateIsCuredByGoingBack) {
   DrillRun const clean = go("clean-run");
   drill.options.on_spike = "rollback";
