@@ -108,7 +108,8 @@ namespace {
 // toml++ 3.0 takes a character above ASCII between keys and values, and in a value that is no string, into a branch
 // that it declares unreachable. TOML has none there but in quotes and comments, so such a text is refused before it is
 // parsed. What looks like quotes, brackets or an equals sign within a bare value is none to its parser, which reads on;
-// behind a dot, or three where no value begins, quotes may be either: folio writes and needs none of them.
+// behind a dot, or three where no value begins, quotes may be either: folio writes and needs none of them. Nor does it
+// need a backslash that joins lines, behind which the parser asks the same of each character.
 class Letters {
  public:
   Letters(std::string_view text, std::string const& name) : text_(text), name_(name) {}
@@ -147,7 +148,10 @@ class Letters {
   }
   void quoted(char c) {
     if (c == '\\' && open_.front() == '"' && at_ + 1 < text_.size()) {
-      line_ += text_[++at_] == '\n';
+      char const next = text_[++at_];
+      expect(next > ' ' && static_cast<unsigned char>(next) < 0x80,
+             "a backslash before a blank, a line's end or a letter that is not ASCII: leave it away, or give \\n for a "
+             "new line");
     } else if (text_.substr(at_).starts_with(open_)) {
       at_ += open_.size() - 1;
       for (int more = 0; more < 2 && open_.size() == 3 && at_ + 1 < text_.size() && text_[at_ + 1] == c; ++more) ++at_;

@@ -205,7 +205,7 @@ TEST(Fields, TomlTakesLettersAboveAsciiInQuotesAndCommentsAlone) {
   std::string value;
   Fields const fields = {{"text", &value, "a text"}};
   for (std::string const good :
-       {"text = \"\u00e9\" # \u00e9\n", "text = '\u00e9'\n", "text = \"\"\"\n\\\"\u00e9\\\n\"\"\"\n",
+       {"text = \"\u00e9\" # \u00e9\n", "text = '\u00e9'\n", "text = \"\"\"\n\\\"\u00e9\\\\\n\"\"\"\n",
         "text = '''\u00e9''' # \" '\n", "# ' \" \u00e9\ntext = \"a # \u00e9\"\n"})
     EXPECT_NO_THROW(from_toml(fields, good, "f")) << good;
   auto const refused = [&](std::string const& bad, char const* why) {
@@ -226,6 +226,9 @@ TEST(Fields, TomlTakesLettersAboveAsciiInQuotesAndCommentsAlone) {
     refused(bad, "a quote behind a dot");
   for (std::string const bad : {"text = [1[\"\u0228\"]]\n", "text = 1 {'\u00e9'}\n", "text = \"a\"[\"\u00e9\"]\n"})
     refused(bad, "a bracket inside a value");
+  for (std::string const bad :
+       {"text = \"\"\"s\\\n\u01e8\"\"\"\n", "text = \"\"\"\\\u01e8\"\"\"\n", "text = \"\"\"a\\ \n\u01e8\"\"\"\n"})
+    refused(bad, "a backslash before");
   for (std::string const bad : {"\"\"\"s\\\n\u01e8\n", "[\"\"\"s\\\n\u01e8\n", "text = [1, '''s\n\u01e8\n"})
     refused(bad, "three quotes");
   for (std::string const bad :
