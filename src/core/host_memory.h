@@ -9,7 +9,7 @@
 namespace folio {
 
 /// What is really taken for so many bytes: whole large pages where it is large.
-FOLIO_API size_t in_large_pages(size_t bytes);
+size_t in_large_pages(size_t bytes);
 
 /// Whole cache lines, on large pages where it is large, not touched yet; std::free gives them back. Throws
 /// Fault::memory; also where the machine or its container has less left, since the system promises more than it has
