@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/support/runs.h"
+#include "tests/support/sanitizers.h"
 
 namespace folio {
 namespace {
@@ -70,9 +71,7 @@ class PlanCli : public testing::Test {
  protected:
   PlanCli() { write_file(folder / "text.txt", test::speeches()); }
   void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    GTEST_SKIP() << "a sanitizer's own memory is several times the program's";
-#endif
+    if (test::kSanitized) GTEST_SKIP() << "a sanitizer's own memory is several times the program's";
   }
   std::string at(std::string const& name) const { return (folder / name).string(); }
   Words words(std::string const& verb, Words const& more) const {

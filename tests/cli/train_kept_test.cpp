@@ -4,6 +4,7 @@
 
 #include "model/checkpoint.h"
 #include "tests/support/runs.h"
+#include "tests/support/sanitizers.h"
 
 namespace folio::test {
 namespace {
@@ -25,9 +26,11 @@ TEST_F(Kept, ACallThatIsRefusedChangesNothing) {
   };
   EXPECT_EQ(go_on("run", {"--steps", "5", "--warmup", "0"}).code, 78) << "behind the checkpoint";
   expect_unchanged();
-  Ended const narrow = run({"train", "--out", at("run"), "--resume", "--eval-every", "9"}, {.data_limit = 8 << 20});
-  EXPECT_EQ(narrow.code, 71) << narrow.err;
-  expect_unchanged();
+  if (!kSanitized) {
+    Ended const narrow = run({"train", "--out", at("run"), "--resume", "--eval-every", "9"}, {.data_limit = 8 << 20});
+    EXPECT_EQ(narrow.code, 71) << narrow.err;
+    expect_unchanged();
+  }
   std::filesystem::rename(folder / "run/data", folder / "data");
   EXPECT_NE(go_on("run", {"--eval-every", "9"}).code, 0);
   expect_unchanged();

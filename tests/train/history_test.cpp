@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "tests/support/files.h"
+#include "tests/support/sanitizers.h"
 #include "train/log_lines.h"
 
 namespace folio::train {
@@ -119,12 +120,7 @@ TEST(History, WhatANewerFolioAddsIsPassedOverButANewerVersionIsRefused) {
   test::expect_fault(Fault::missing, {"metrics.jsonl"}, [] { read_history("/nowhere/metrics.jsonl"); });
 }
 
-// Bytes that this process has come to hold at most while it does something. A sanitizer's allocator gives nothing back.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kMemoryIsJudged = false;
-#else
-constexpr bool kMemoryIsJudged = true;
-#endif
+// Bytes that this process has come to hold at most while it does something.
 template <class F>
 double held_during(F what) {
   ::malloc_trim(0);
@@ -152,7 +148,7 @@ TEST(History, ALongLogIsReadWithoutBeingHeld) {
   EXPECT_TRUE(h.samples.empty());
   ASSERT_TRUE(rollback);
   EXPECT_GT(rollback->metrics_bytes, bytes);
-  if (kMemoryIsJudged) {
+  if (!test::kSanitized) {
     EXPECT_LT(read, 8 * kMiB) << "of a log of " << double(bytes) / kMiB << " MiB";
     EXPECT_LT(looked, 2 * kMiB);
   }

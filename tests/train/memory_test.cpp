@@ -9,6 +9,7 @@
 
 #include "core/json.h"
 #include "tests/support/program.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/scratch_folder.h"
 #include "train/metrics.h"
 
@@ -63,9 +64,7 @@ class Memory : public testing::Test {
 };
 
 TEST_F(Memory, IsWhatWasSaidBeforeTheFirstStep) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer's own memory is several times the program's";
-#endif
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer's own memory is several times the program's";
   expect_kept(new_run("run", {}));
   expect_kept({"--out", at("run"), "--resume", "--steps", "5"});
   expect_kept({"--data", at("ids.bin"), "--from", at("run"), "--context", "64", "--steps", "2", "--out", at("tuned")});
