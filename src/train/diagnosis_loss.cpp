@@ -8,12 +8,24 @@
 namespace folio::train::rules {
 namespace {
 
+constexpr size_t kWindow = 3;  // blocks that are looked at as one: 6 % of a run
+constexpr double kFalls = 3;   // standard errors that a fall stands out by
+
 double middle(Block const& b) { return 0.5 * double(b.first + b.last); }
 
 // What ids alone are worth: the loss of a model that knows how often each occurs, and nothing of their order.
 double frequency_loss(Seen const& s) {
   double const known = s.history.data ? s.history.data->frequency_loss : NAN;
   return std::isfinite(known) ? known : 0.8 * s.uniform;
+}
+
+// What the loss has come to: the last evaluation says, or the last blocks where they are surely below it.
+double come_to(Seen const& s) {
+  auto const counts = [](EvalReport const& e) { return e.step > 0 && std::isfinite(e.train); };
+  auto const last = std::find_if(s.history.evals.rbegin(), s.history.evals.rend(), counts);
+  if (last == s.history.evals.rend()) return s.blocks.back().loss;
+  Block const now = joined(s.blocks, s.blocks.size() - std::min(kWindow, s.blocks.size()), s.blocks.size());
+  return std::min(last->train, now.loss + kFalls * now.error);
 }
 
 constexpr int64_t kSettled = 50;  // steps at the full rate (half of the warm-up counts) after which a run is judged,
@@ -53,7 +65,6 @@ std::optional<Block> height_of_lost(Seen const& s) {
 
 // ---- too high ----
 
-constexpr size_t kWindow = 3;               // blocks that are compared: 6 % of a run
 constexpr double kRise = 0.03;              // of the lowest loss
 constexpr double kRiseAfterRestart = 0.15;  // where the rate has risen since, as its schedule says
 constexpr double kRiseLeft = 1.0 / 3;       // of these: what has to be left of a rise for it to stand
@@ -64,6 +75,18 @@ constexpr double kStuck = 0.90;     // of the loss of frequencies: more than a l
                                     // diverged has until then not come back
 constexpr double kNoLonger = 0.85;  // and once it has been called stuck, surely more
 constexpr double kHighRate = 2;     // times the usual one
+
+// Over the lowest that there was by then, where there are evaluations before it and after: between windows of a few
+// small batches lies as much as a rise.
+bool evaluations_rise(Seen const& s, int64_t lowest, double by) {
+  double before = INFINITY, after = -INFINITY;
+  for (EvalReport const& e : s.history.evals) {
+    if (e.step == 0 || !std::isfinite(e.train)) continue;
+    if (e.step <= lowest) before = std::min(before, e.train);
+    else after = e.train;
+  }
+  return std::isinf(before) || std::isinf(after) || after - before > by;
+}
 
 Finding too_high(Seen const& s, char const* grade, int64_t since, std::string evidence) {
   Finding f{.state = State::rate_too_high, .grade = grade, .since = since, .evidence = {std::move(evidence)}};
@@ -124,6 +147,7 @@ std::optional<Finding> rate_too_high(Seen const& s) {
     return f;
   }
   if (!rises && !(was_rising && rise > kRiseLeft * enough)) return {};
+  if (!evaluations_rise(s, lowest.last, was_rising ? 0 : kRiseLeft * enough)) return {};
   Finding f = too_high(s, "rising", lowest.last, risen);
   f.advice = "The loss should fall: lower the rate.";
   f.flags = lower_rate(s, std::min(lowest.rate, s.peak_rate) / 3);
@@ -142,11 +166,12 @@ constexpr double kUsualShare = 0.15,
                  kUsualLater = 0.25;  // of ln V: what healthy runs have removed at least by then, and
 constexpr int64_t kLater = 300;       // after so many steps
 constexpr double kToLeave = 0.03;     // more than the latter, once the rate has been called too low
-constexpr double kFalls = 3;          // standard errors of the slope: it does fall,
-constexpr double kLeastFall = 5e-4;   // by that much of the loss
+constexpr double kLeastFall = 5e-4;   // of the loss: a fall by that much, and surely, is one
 constexpr double kOrder = 0.97;       // of the loss of frequencies: below, something of the order of tokens is known,
-constexpr double kEvaluationsFall = 0.002;  // of the loss, from one to the next, where steps are too noisy to tell;
+constexpr size_t kEvaluations = 3;    // that say whether the loss falls where steps are too noisy to tell,
+constexpr double kEvaluationsFall = 0.002;  // of the loss, from one to the next;
 constexpr double kSomeOrder = 0.98;         // of the loss of frequencies: enough for an evaluation
+constexpr double kNear = 1.03;              // times that: below, the frequencies are known
 constexpr double kSurelyOrder = 0.95;       // as it must be by this much once nothing was learnt
 constexpr double kLate = 0.5;  // of a run: from there on, a run of SGD has to come to know order by its end
 constexpr double kRaise = 10;  // times the run's own rate, where none is usual
@@ -175,17 +200,22 @@ bool evaluations_fall(Seen const& s, double loss) {
   return points.size() >= 4 && falls_surely(trend_of(points), loss, double(s.step));
 }
 
-// Of a rate that is not low. Where the noise of the steps could hide a fall, the last two evaluations say.
-bool hardly_falls(Seen const& s, Trend const& t, double loss, double span, double frequencies) {
+// Where the noise of the steps could hide a fall, the later evaluations say.
+bool hardly_falls(Seen const& s, Trend const& t, double loss, double from, double frequencies) {
+  double const span = double(s.step) - from;
   if (-t.slope * span > kHardlyFalls * loss) return false;
   if ((-t.slope + 2 * t.error) * span <= kHardlyFalls * loss) return true;
-  std::vector<double> evals;
+  std::vector<std::pair<double, double>> points;
   for (EvalReport const& e : s.history.evals)
-    if (e.step > 0 && std::isfinite(e.train)) evals.push_back(e.train);
-  if (evals.size() < 2) return false;
-  double const last = evals.back(), before = evals[evals.size() - 2];
-  return last > (1 - kEvaluationsFall) * before && last > kSomeOrder * frequencies;
+    if (double(e.step) >= from && std::isfinite(e.train)) points.emplace_back(double(e.step), e.train);
+  if (points.size() < kEvaluations) return false;
+  double const length = points.back().first - points.front().first, fall = -trend_of(points).slope * length;
+  double const enough = std::min(kHardlyFalls, kEvaluationsFall * double(points.size() - 1));
+  return fall <= enough * loss && points.back().second > kSomeOrder * frequencies;
 }
+
+// The weights have moved, and what holds the loss there may be the data.
+bool knows_frequencies(double loss, double frequencies) { return loss < kNear * frequencies; }
 
 Finding nothing_learnt(Seen const& s, double now, double frequencies) {
   Finding f{.state = State::not_learning, .since = 0};
@@ -194,6 +224,7 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
   double const usual = usual_rate(s.facts);
   std::string const rate =
       fmt::format("the highest rate so far is {}; {}", rate_text(s.peak_rate), beside_usual(s.facts));
+  std::string const alone = fmt::format("the frequencies of the tokens alone would give {}", loss_text(frequencies));
   if (s.first_loss > 1.1 * s.uniform) {
     f.grade = "because of the initial weights";
     f.evidence.push_back(
@@ -211,13 +242,15 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
     f.evidence.push_back(rate);
     f.advice = "Steps this wide lost more than was learnt: lower the rate.";
     f.flags = lower_rate(s, s.peak_rate / 10);
-  } else if (std::isnan(usual)) {
+  } else if (bool const at_frequencies = s.peak_rate < kLowRate * usual && knows_frequencies(now, frequencies);
+             at_frequencies || std::isnan(usual)) {
     f.grade = "because of the rate or of the data";
+    if (at_frequencies) f.evidence.push_back(alone);
     f.evidence.push_back(rate);
     f.advice =
         "Raise the rate, folio lr-find shows how far; where that does not help, look at the data with folio inspect "
         "DATA.";
-    f.flags = rate_flags(s.facts, kRaise * s.peak_rate);
+    f.flags = rate_flags(s.facts, at_most_usual(s.facts, kRaise * s.peak_rate));
   } else if (s.peak_rate < kLowRate * usual) {
     f.grade = "because of the rate";
     f.evidence.push_back(rate);
@@ -225,7 +258,7 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
     f.flags = rate_flags(s.facts, usual);
   } else {
     f.grade = "because of the data";
-    f.evidence.push_back(fmt::format("the frequencies of the tokens alone would give {}", loss_text(frequencies)));
+    f.evidence.push_back(alone);
     f.evidence.push_back(fmt::format("the rate, {}, is usual, and the gradient norm is {:.2f}", rate_text(s.peak_rate),
                                      s.blocks.back().norm));
     f.advice = "What comes next does not depend on what came before: look at the data with folio inspect DATA.";
@@ -233,11 +266,11 @@ Finding nothing_learnt(Seen const& s, double now, double frequencies) {
   return f;
 }
 
-Finding too_low(Seen const& s, double removed, double usual_by_now, double slope) {
+Finding too_low(Seen const& s, double removed, double slope) {
   Finding f{.state = State::rate_too_low, .since = 0};
   f.evidence.push_back(fmt::format("{} of ln V = {} removed after {} steps; usual are {} by then",
                                    share_text(std::max(0.0, removed)), loss_text(s.uniform), s.step,
-                                   share_text(usual_by_now)));
+                                   share_text(usual_share(s))));
   if (slope < 0) f.evidence.push_back(fmt::format("train loss still falls, by {:.2g} in 100 steps", -100 * slope));
   f.evidence.push_back(fmt::format("the rate is {}; {}", rate_text(s.peak_rate), beside_usual(s.facts)));
   f.advice = "Raise the rate.";
@@ -249,7 +282,7 @@ Finding too_low(Seen const& s, double removed, double usual_by_now, double slope
 
 std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
   if (s.step < judged_from(s) || s.blocks.size() < 5) return {};
-  double const now = s.blocks.back().loss, frequencies = frequency_loss(s);
+  double const now = come_to(s), frequencies = frequency_loss(s);
   double const removed = (s.uniform - now) / s.uniform;
   bool const was_low = was(s, State::rate_too_low), was_nothing = was(s, State::not_learning);
   double const usual_by_now = was_low ? kUsualLater + kToLeave : usual_share(s);
@@ -266,14 +299,16 @@ std::optional<Finding> not_learning_or_rate_too_low(Seen const& s) {
   bool const low_rate = s.peak_rate < kLowRate * usual;
   bool const in_time = double(s.step) < kLate * double(s.steps) || low_rate ||
                        now + trend.slope * double(s.steps - s.step) < kOrder * frequencies;
-  bool const falls = low_rate || std::isnan(usual)
-                         ? in_time && (falls_surely(trend, now, span) || evaluations_fall(s, now))
-                         : !hardly_falls(s, trend, now, span, frequencies);
-  if (!was_low && !knows_order && (was_nothing || (!falls && double(s.step) >= certain_from(s))))
+  bool const flat = hardly_falls(s, trend, now, points.front().first, frequencies);
+  bool const falls =
+      low_rate || std::isnan(usual) ? in_time && (falls_surely(trend, now, span) || evaluations_fall(s, now)) : !flat;
+  bool const near = knows_frequencies(now, frequencies);
+  if (!knows_order && (!was_low || near) &&
+      (was_nothing || (!falls && (flat || !low_rate) && double(s.step) >= certain_from(s))))
     return nothing_learnt(s, now, frequencies);
   bool const too_little = removed < usual_by_now && s.first_loss <= 1.1 * s.uniform;
-  if (!low_rate || !too_little || (!falls && !was_low) || height_of_lost(s)) return {};
-  return too_low(s, removed, usual_by_now, trend.slope);
+  if (!low_rate || !too_little || (!was_low && (!falls || (near && !knows_order))) || height_of_lost(s)) return {};
+  return too_low(s, removed, trend.slope);
 }
 
 // ---- no way on ----
