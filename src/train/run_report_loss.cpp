@@ -78,7 +78,7 @@ void draw(Drawing const& all, Figure& figure, std::vector<Curves> const& curves,
     figure.plot.line("val " + d.key, val);
     if (large && val.size() <= kMostDots) figure.plot.dots("val " + d.key, val);
     figure.read_out(d.key, d.letter, word_of(d), val);
-    if (d.hued) figure.read_out(d.key, d.letter, "train", columns_of(curves[i].train, all.columns / 2).mean);
+    if (d.hued) figure.read_out(d.key, d.letter, "train", columns_of(curves[i].train, all.columns).mean);
   }
 }
 
@@ -432,10 +432,13 @@ std::string title_of_losses(Drawing const& all) {
     Phase const phase = d.phases[i].phase;
     while (i > 0 && d.phases[i - 1].phase == phase) --i;
     std::string const since = step_text(d.phases[i].step);
+    bool const just = i + 1 == d.phases.size();  // nothing is known of what comes after
     if (d.numbers.final > d.numbers.first) return "The loss ends above where it began";
     if (phase == Phase::start) return "The loss has hardly begun to fall";
-    if (phase == Phase::converged) return "The loss has stood still since step " + since;
-    if (phase == Phase::converging) return "The loss levels off from step " + since;
+    if (phase == Phase::converged)
+      return (just ? "The loss stands still at step " : "The loss has stood still since step ") + since;
+    if (phase == Phase::converging)
+      return (just ? "The loss begins to level off at step " : "The loss levels off from step ") + since;
     return fmt::format("The loss still falls at step {}", step_text(d.numbers.last_step));
   }
   Drawn const *best = nullptr, *worst = nullptr;

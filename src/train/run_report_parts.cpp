@@ -79,7 +79,7 @@ void add_series(Drawing const& all, Drawn const& d, Figure& figure, std::vector<
   report::Columns const columns = columns_of(points, all.columns);
   if (shade) figure.plot.band(d.key, columns.range);
   figure.plot.line(classes.empty() ? d.key : classes + " " + d.key, columns.mean);
-  figure.read_out(d.key, d.letter, name, columns_of(points, all.columns / 2).mean);
+  figure.read_out(d.key, d.letter, name, columns.mean);
 }
 
 std::optional<Axis> axis_of(std::vector<std::vector<Point>> const& series, bool log) {

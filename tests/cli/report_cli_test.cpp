@@ -341,6 +341,22 @@ TEST_F(ReportVerb, NumbersOutOfAnyOrderDrawNothingWild) {
   expect_sound(page_of({path("wild")}));
 }
 
+TEST_F(ReportVerb, AReadOutHasTheValuesOfTheLine) {
+  MadeLog log{.steps = 400};
+  log.train = [](int64_t s) { return s % 2 ? 3.0 : 2.0; };
+  std::string const page = page_of({make("saw", log)}), name = R"("A","train",)";
+  size_t const at = page.find(name);
+  ASSERT_NE(at, page.npos);
+  size_t const end = page.find(']', at);
+  EXPECT_EQ(page.substr(end - 10, 10), ",2.91,1.96") << "each step, not the mean of two";
+}
+
+// The pace of the made log is that of converging from its evaluation at step 1,000 on.
+TEST_F(ReportVerb, ALossThatLevelsOffAtTheLastEvaluationOnlyBeginsTo) {
+  EXPECT_TRUE(has(page_of({make("ends")}), "The loss begins to level off at step 1,000"));
+  EXPECT_TRUE(has(page_of({make("goes-on", {.steps = 1100})}), "The loss levels off from step 1,000"));
+}
+
 TEST_F(ReportVerb, AHundredThousandStepsStaySmall) {
   std::string const page = page_of({make("long", {.steps = 100'000, .eval_every = 250, .layers = 12})});
   EXPECT_LT(page.size(), 400'000u);
