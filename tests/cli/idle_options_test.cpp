@@ -5,16 +5,15 @@
 #include <cstdlib>
 #include <set>
 
-#include "cli/train_setup.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "tests/support/new_run.h"
 #include "tests/support/runs.h"
 
 namespace folio {
 namespace {
 
 using cli::Arguments;
-using cli::Origins;
 using cli::TrainCommand;
 
 struct Refused {
@@ -24,16 +23,8 @@ struct Refused {
 
 // What settles the options of a new run says to these words.
 Refused settled(Arguments const& words) {
-  TrainCommand c;
-  cli::Spec const spec{.name = "train",
-                       .summary = "",
-                       .example = "",
-                       .fields = joined({c.run_fields(), c.call_fields()}),
-                       .configurable = true};
-  Origins given;
   try {
-    EXPECT_TRUE(parse(spec, words, &given));
-    settle(c, given);
+    test::new_run(words);
   } catch (Error const& e) {
     return {static_cast<int>(e.fault), e.what()};
   }

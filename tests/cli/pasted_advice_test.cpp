@@ -4,17 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <set>
-#include <sstream>
 
-#include "cli/train_setup.h"
 #include "core/error.h"
 #include "tests/support/drawn_run.h"
+#include "tests/support/new_run.h"
+#include "tests/support/program.h"
 
 namespace folio {
 namespace {
 
-using cli::Arguments;
-using cli::Origins;
 using cli::TrainCommand;
 using test::Curve;
 using test::Drawn;
@@ -22,24 +20,9 @@ using test::usual;
 
 constexpr int64_t kVocab = 65;
 
-Arguments words_of(std::string const& text) {
-  std::istringstream in(text);
-  return {std::istream_iterator<std::string>(in), {}};
-}
-
 // What a new run is told by these words, after the checks of `folio train`. Throws what these throw.
 TrainCommand told(std::string const& words) {
-  TrainCommand c;
-  cli::Spec const spec{.name = "train",
-                       .summary = "",
-                       .example = "",
-                       .fields = joined({c.run_fields(), c.call_fields()}),
-                       .configurable = true};
-  Origins given;
-  Arguments all = words_of(words);
-  all.insert(all.end(), {"--group", "h.3.*: rate 0.5"});
-  EXPECT_TRUE(parse(spec, all, &given));
-  settle(c, given);
+  TrainCommand const c = test::new_run(test::words_of(words, {"--group", "h.3.*: rate 0.5"}));
   validate(c.run);
   (void)tensor_rules(c.run, c.model.config(kVocab));
   return c;

@@ -20,31 +20,10 @@ class Stop : public testing::Test {
   Stop() { write_file(folder / "text.txt", test::speeches()); }
   std::string at(std::string const& name) const { return (folder / name).string(); }
   std::vector<std::string> train(std::string const& out, std::vector<std::string> const& more) const {
-    std::vector<std::string> words = {"train",
-                                      "--data",
-                                      at("text.txt"),
-                                      "--out",
-                                      at(out),
-                                      "--layers",
-                                      "1",
-                                      "--heads",
-                                      "1",
-                                      "--embd",
-                                      "16",
-                                      "--context",
-                                      "16",
-                                      "--batch",
-                                      "2",
-                                      "--steps",
-                                      "100000000",
-                                      "--warmup",
-                                      "2",
-                                      "--eval-every",
-                                      "1000000",
-                                      "--stats-every",
-                                      "0",
-                                      "--eval-batches",
-                                      "1"};
+    auto words = test::words_of(
+        "train --layers 1 --heads 1 --embd 16 --context 16 --batch 2 --steps 100000000 --warmup 2 "
+        "--eval-every 1000000 --stats-every 0 --eval-batches 1",
+        {"--data", at("text.txt"), "--out", at(out)});
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }

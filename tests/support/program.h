@@ -10,7 +10,9 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <iterator>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,14 @@ struct Surroundings {
   size_t data_limit = 0;                        // bytes, as `ulimit -d` sets it
   std::string group = "";                       // the control group that it enters
 };
+
+/// The words of a command that blanks part, and more behind them.
+inline std::vector<std::string> words_of(std::string const& text, std::vector<std::string> const& more = {}) {
+  std::istringstream in(text);
+  std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
 
 inline std::string program() {
   char const* path = std::getenv("FOLIO_PROGRAM");

@@ -26,35 +26,10 @@ inline std::string speeches() {
 
 /// The words of a run of a second that goes on where it was: some steps of a small model, each saved in this form.
 inline std::vector<std::string> small_run(Path const& text, Path const& out, int steps, std::string const& form) {
-  return {"train",
-          "--data",
-          text.string(),
-          "--out",
-          out.string(),
-          "--resume",
-          "auto",
-          "--layers",
-          "1",
-          "--heads",
-          "1",
-          "--embd",
-          "16",
-          "--context",
-          "16",
-          "--batch",
-          "2",
-          "--steps",
-          std::to_string(steps),
-          "--warmup",
-          "0",
-          "--eval-every",
-          "2",
-          "--eval-batches",
-          "1",
-          "--checkpoint-every",
-          "1",
-          "--save",
-          form};
+  return words_of(
+      "train --resume auto --layers 1 --heads 1 --embd 16 --context 16 --batch 2 --warmup 0 --eval-every 2 "
+      "--eval-batches 1 --checkpoint-every 1",
+      {"--data", text.string(), "--out", out.string(), "--steps", std::to_string(steps), "--save", form});
 }
 
 /// The program beside the test; what it says goes to a file. Killed if it is not waited for.
@@ -142,10 +117,8 @@ inline std::vector<Json> lines_of(Path const& run_folder, std::string const& typ
 /// A text to learn, and runs of it that have `flags` in common, which blanks part.
 class Runs : public testing::Test {
  protected:
-  explicit Runs(std::string const& flags = "") {
+  explicit Runs(std::string const& flags = "") : flags_(words_of(flags)) {
     write_file(folder / "text.txt", speeches());
-    std::istringstream words(flags);
-    for (std::string word; words >> word;) flags_.push_back(word);
   }
   std::string at(std::string const& name) const { return (folder / name).string(); }
   std::vector<std::string> command(std::string const& out, std::vector<std::string> const& more = {},

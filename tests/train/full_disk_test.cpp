@@ -64,33 +64,10 @@ class FullDisk : public testing::Test {
 
 TEST_F(FullDisk, EndsARunWhoseEarlierCheckpointStaysAndIsTakenUpAgain) {
   auto const train = [&](Path const& at) {
-    return run({"train",
-                "--data",
-                text.string(),
-                "--out",
-                at.string(),
-                "--resume",
-                "auto",
-                "--layers",
-                "2",
-                "--heads",
-                "2",
-                "--embd",
-                "64",
-                "--context",
-                "32",
-                "--batch",
-                "2",
-                "--steps",
-                "4",
-                "--warmup",
-                "0",
-                "--eval-every",
-                "2",
-                "--eval-batches",
-                "1",
-                "--checkpoint-every",
-                "1"});
+    return run(
+        words_of("train --resume auto --layers 2 --heads 2 --embd 64 --context 32 --batch 2 --steps 4 --warmup 0 "
+                 "--eval-every 2 --eval-batches 1 --checkpoint-every 1",
+                 {"--data", text.string(), "--out", at.string()}));
   };
   Path const whole = folder / "whole", data = folder / "data", at = disk / "run";
   ASSERT_EQ(train(whole).code, 0);
