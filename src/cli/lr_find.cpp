@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/paths.h"
 #include "core/progress.h"
 #include "model/checkpoint.h"
 #include "report/chart.h"
@@ -144,7 +145,7 @@ int lr_find(Arguments const& arguments) {
   catch_signals();
   warn_of_decay(c.train.run);
   // A text is prepared into a folder that never gets its name, and goes when this ends.
-  FolderWriter scratch(std::filesystem::temp_directory_path() / fmt::format("folio-lr-find-{}", ::getpid()));
+  FolderWriter scratch(temporary_folder() / fmt::format("folio-lr-find-{}", ::getpid()));
   Path const from = model_of_from(c.train);
   if (is_text(what_is(c.train.data))) prepare_text(c.train, from, scratch.path());
   data::Dataset const data = data_of(c.train, scratch.path());

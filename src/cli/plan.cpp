@@ -14,6 +14,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/paths.h"
 #include "core/progress.h"
 #include "data/batcher.h"
 #include "data/windows.h"
@@ -86,7 +87,8 @@ struct Plan {
 };
 
 // Writes a moment and reads it back for its hash, as a checkpoint is, and removes it.
-Writing writing_in(Path folder) try {
+Writing writing_beside(std::string const& out) try {
+  Path folder = out.empty() ? temporary_folder() : Path(out).parent_path();
   constexpr size_t kBytes = size_t{32} << 20;
   std::error_code ignored;
   while (!folder.empty() && !std::filesystem::is_directory(folder, ignored)) folder = folder.parent_path();  // not yet
@@ -129,7 +131,7 @@ void measure(Plan& p, TrainCommand const& c, Backend& backend) {
     return [writer = std::make_shared<TrainSampler>(backend, weights, tokens)] { (void)writer->write(); };
   };
   p.times = train::measure_step(backend, c.run, options, sampler, kSeconds);
-  p.writing = writing_in(c.out.empty() ? std::filesystem::temp_directory_path() : Path(c.out).parent_path());
+  p.writing = writing_beside(c.out);
   p.time = train::run_time(c.run, p.from_step, *p.times, p.evaluation_batches, save_times(p, c.run.save));
 }
 
@@ -289,7 +291,7 @@ int64_t last_step(Path const& run) {
 Plan plan_run(Command& command, Origins const& given) {
   TrainCommand& c = command.train;
   Plan p;
-  FolderWriter scratch(std::filesystem::temp_directory_path() / fmt::format("folio-plan-data-{}", ::getpid()));
+  std::optional<FolderWriter> scratch;  // of a text that is not prepared
   bool const is_there = train::is_run_directory(c.out);
   std::optional<data::Dataset> data;
   if (is_there) {
@@ -304,8 +306,11 @@ Plan plan_run(Command& command, Origins const& given) {
     validate(c.run);
     if (!c.data.empty()) {
       expect_data(c);
-      if (is_text(what_is(c.data))) prepare_text(c, model_of_from(c), scratch.path());
-      data.emplace(data_of(c, scratch.path()));
+      if (is_text(what_is(c.data))) {
+        scratch.emplace(temporary_folder() / fmt::format("folio-plan-data-{}", ::getpid()));
+        prepare_text(c, model_of_from(c), scratch->path());
+      }
+      data.emplace(data_of(c, scratch ? scratch->path() : ""));
     }
   }
   p.config = c.model.config(data ? data->vocab() : 0);

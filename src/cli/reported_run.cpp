@@ -27,7 +27,7 @@ std::vector<train::Finding> findings_of(train::History& h, train::Facts const& f
 
 // A rate of dropout that all sites have is one setting.
 void take_settings(TrainCommand& c, ReportedRun& run) {
-  bool const one_rate = has_one_dropout(c.model);
+  bool const one_rate = c.model.config().dropout.all_equal();
   for (Field const& f : c.run_fields()) {
     bool const of_site = f.name.ends_with("-dropout");
     if (f.name == "data" || f.name == "size" || (one_rate ? of_site : f.name == "dropout")) continue;

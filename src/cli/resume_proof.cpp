@@ -10,6 +10,7 @@
 #include "cli/interruption.h"
 #include "cli/kind.h"
 #include "cli/signals.h"
+#include "core/paths.h"
 #include "core/progress.h"
 #include "train/history.h"
 
@@ -144,9 +145,9 @@ ProofFolder::ProofFolder(Path const& path) : path_(path), remove_(path.empty()) 
     make_folders(path);
     return;
   }
-  std::string name = (std::filesystem::temp_directory_path() / "folio-proof-XXXXXX").string();
+  std::string name = (temporary_folder() / "folio-proof-XXXXXX").string();
   check(::mkdtemp(name.data()) != nullptr, Fault::io, "no temporary folder can be made in {}: {}; give --out",
-        std::filesystem::temp_directory_path().string(), std::strerror(errno));
+        temporary_folder().string(), std::strerror(errno));
   path_ = name;
 }
 

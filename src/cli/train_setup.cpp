@@ -111,7 +111,7 @@ std::string flags_of_run(model::Config const& shape, Origins given, bool vocab_k
     given.erase(name);
   };
   if (run.size.empty()) spelled("size", {"layers", "heads", "embd", "context"});
-  if (!has_one_dropout(run))
+  if (!shape.dropout.all_equal())
     spelled("dropout",
             {"embedding-dropout", "attention-dropout", "attention-residual-dropout", "mlp-residual-dropout"});
   bool const of_data = !vocab_known && given.erase("vocab") > 0;
@@ -198,11 +198,6 @@ void prepare_text(TrainCommand const& c, Path const& from, Path const& folder) {
     check(!signalled(), Fault::failed, "stopped by a signal: nothing was written");
     if (progress.due()) progress.show({fmt::format("{} {}", p.doing, format_bytes(double(p.bytes)))});
   });
-}
-
-bool has_one_dropout(model::ModelOptions const& o) {
-  return o.embedding_dropout == o.attention_dropout && o.attention_dropout == o.attention_residual_dropout &&
-         o.attention_residual_dropout == o.mlp_residual_dropout;
 }
 
 void expect_data(TrainCommand const& c) {
@@ -313,7 +308,8 @@ Origins read_config_of_run(TrainCommand& c, Path const& run) {
 
 data::Dataset data_of(TrainCommand const& c, Path const& run) {
   std::error_code error;
-  Path const path = std::filesystem::exists(run / "data", error) ? run / "data" : Path(c.data);
+  bool const own = !run.empty() && std::filesystem::exists(run / "data", error);
+  Path const path = own ? run / "data" : Path(c.data);
   return data::Dataset(path, c.model.vocab > 0 ? std::optional(c.model.vocab) : std::nullopt);
 }
 

@@ -63,9 +63,6 @@ Origins read_config(TrainCommand&, Path const& file, char const* kind = "config"
 /// The same for what a run was begun with. Fault::content where the file is not whole.
 Origins read_config_of_run(TrainCommand&, Path const& run);
 
-/// Whether all sites have the same rate of dropout: --dropout says it.
-bool has_one_dropout(model::ModelOptions const&);
-
 /// Checks that --data names a text or data. Fault::usage, Fault::missing, Fault::content.
 void expect_data(TrainCommand const&);
 
@@ -83,7 +80,8 @@ std::vector<std::string> variables_of_train();
 /// Prints how each tensor is moved: those of a new run, or with --resume those of the run in --out. Nothing is trained.
 int show_groups(TrainCommand, Origins const& given);
 
-/// The data that the run reads: those it prepared from a text itself, else what it was given.
+/// The data that the run reads: those it prepared from a text itself, else what it was given. `run` is empty where
+/// there is none yet.
 data::Dataset data_of(TrainCommand const&, Path const& run);
 
 }  // namespace folio::cli

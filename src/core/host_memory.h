@@ -3,7 +3,6 @@
 
 #include <span>
 
-#include "core/api.h"
 #include "core/arena.h"
 
 namespace folio {

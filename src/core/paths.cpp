@@ -22,4 +22,13 @@ Path data_directory() {
   return Path(home) / ".local/share/folio";
 }
 
+Path temporary_folder() {
+  std::string const own = variable("TMPDIR");
+  Path const folder = own.empty() ? "/tmp" : own;
+  std::error_code error;
+  check(std::filesystem::is_directory(folder, error), Fault::io,
+        "{}, where temporary files go, is no folder: set TMPDIR to one that can be written", folder.string());
+  return folder;
+}
+
 }  // namespace folio

@@ -11,4 +11,7 @@ namespace folio {
 /// the three variables is set.
 Path data_directory();
 
+/// $TMPDIR, else /tmp. Throws Fault::io where that is no folder.
+Path temporary_folder();
+
 }  // namespace folio

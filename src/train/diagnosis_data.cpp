@@ -45,8 +45,7 @@ std::string raised(char const* name, double rate, int grade) {
 }
 
 std::string more_dropout(model::DropoutRates const& d, int grade) {
-  if (d.embedding == d.attention && d.attention == d.attention_residual && d.attention_residual == d.mlp_residual)
-    return raised("dropout", d.embedding, grade);
+  if (d.all_equal()) return raised("dropout", d.embedding, grade);
   std::string flags;  // a site that was given a rate would not look at --dropout
   for (auto const& [name, rate] : {std::pair("embedding-dropout", d.embedding),
                                    {"attention-dropout", d.attention},

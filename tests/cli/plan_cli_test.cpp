@@ -158,6 +158,9 @@ TEST_F(PlanCli, TellsMemoryByRoleStepTimeAndEndAndTakesNothing) {
   std::set<std::string> left;
   for (auto const& entry : std::filesystem::directory_iterator(folder.path())) left.insert(entry.path().filename());
   EXPECT_EQ(left, (std::set<std::string>{"text.txt"}));
+  Surroundings const no_temporaries{.set = {{"TMPDIR", at("nowhere")}}};
+  EXPECT_EQ(run(words("plan", {}), no_temporaries).code, 0) << "no text is to be prepared";
+  EXPECT_EQ(run(words("plan", {"--data", at("text.txt")}), no_temporaries).code, 74);
 }
 
 TEST_F(PlanCli, KnowsWhatSavesInTheBackgroundHoldAndThatTheySaveTime) {

@@ -57,6 +57,9 @@ TEST_F(VerifyResume, LeavesNothingBehindAndRefusesWhatCannotBe) {
   EXPECT_EQ(shortest.code, 0) << shortest.err;
   EXPECT_EQ(run({"verify-resume", "--layers", "1"}).code, 2);
   EXPECT_EQ(run(command({"--steps", "2"})).code, 78);
+  Ended const nowhere = run(command(), {.set = {{"TMPDIR", (folder / "nowhere").string()}}});
+  EXPECT_EQ(nowhere.code, 74);
+  EXPECT_NE(nowhere.err.find("is no folder: set TMPDIR to one that can be written"), std::string::npos) << nowhere.err;
 }
 
 TEST(Doctor, ProvesInLessThanAMinute) {
