@@ -25,7 +25,9 @@ void Interrupter::before_step(int64_t step) {
   if (asked_ && step == asked_->step + 1) backend_.observe({});
   if (!asked_ || step != asked_->step) return;
   if (asked_->micro_batch == 0) {
-    std::raise(asked_->signal);
+    int const signal = asked_->signal;
+    asked_.reset();  // once
+    std::raise(signal);
     return;
   }
   backend_.observe([signal = asked_->signal, left = asked_->micro_batch](Event const& e) mutable {

@@ -146,32 +146,13 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
   train::RunParts parts{*backend, trainer, data, opened.directory, c.run, info, attachments, byte_lengths, made};
   parts.from_model = !c.from.empty();
   if (sampler) parts.write = [&] { return sampler->write(); };
+  Path const board_folder = opened.directory.path() / "tensorboard";
+  check(!c.run.tensorboard || !exists(board_folder) || is_directory(board_folder), Fault::exists,
+        "{} is a file: --tensorboard needs a folder there; move it away", board_folder.string());
   train::Loop loop(parts);
   TrainScreen screen(c.run.steps, c.out);
-  if (opened.resumes) {
-    train::RunState newest = train::load_newest(opened.directory, *backend, trainer);
-    check(newest.step <= c.run.steps, Fault::value,
-          "--steps {} lies behind the checkpoint of step {}: give more steps, or start a new run with another --out",
-          c.run.steps, newest.step);
-    loop.resume(std::move(newest));
-    screen.begin_at(loop.state());
-    say(fmt::format("resumed from step {} of {}", loop.state().step, c.run.steps));
-  } else if (from) {
-    from->load(*backend, trainer.weights(), model::ModelDirectory::Positions::any);
-    say("weights from " + c.from + of_positions(from->config().context, config.context));
-  }
-
-  (void)train::memory_before();  // what filling the weights left over, before the first step takes its own
-  std::vector<train::Watcher*> watching = {&screen};
-  std::optional<train::TensorBoard> board;
-  if (c.run.tensorboard) watching.push_back(&board.emplace(Path(c.out) / "tensorboard", loop.state().step + 1));
-  train::Watchers watchers(watching);
   Interrupter interrupter(*backend);
-  // A call that was refused has changed nothing of the run: only now are its options the run's.
-  Path const config_file = opened.directory.config();
-  if (!opened.config.empty() && opened.config != read_file(config_file, 1 << 20))
-    write_file(config_file, opened.config);
-  train::Outcome const outcome = loop.run(watchers, [&](train::Pace const& pace) -> train::Asked {
+  train::Loop::Ask const ask = [&](train::Pace const& pace) -> train::Asked {
     if (!pace.evaluating) interrupter.before_step(loop.state().step + 1);
     double const gone = seconds_since(began);
     double const next = pace.next + kSecondsToClose;
@@ -186,7 +167,26 @@ int train_in(TrainCommand const& c, OpenedRun& opened, Clock::time_point began, 
                                 .save = save_asked_for() || must_measure};
     if (pace.anything || asked.stop) unfinished.keep();
     return asked;
-  });
+  };
+  if (opened.resumes) {
+    loop.resume(ask);
+    screen.begin_at(loop.state());
+    say(fmt::format("resumed from step {} of {}", loop.state().step, c.run.steps));
+  } else if (from) {
+    from->load(*backend, trainer.weights(), model::ModelDirectory::Positions::any);
+    say("weights from " + c.from + of_positions(from->config().context, config.context));
+  }
+
+  (void)train::memory_before();  // what filling the weights left over, before the first step takes its own
+  std::vector<train::Watcher*> watching = {&screen};
+  std::optional<train::TensorBoard> board;
+  if (c.run.tensorboard) watching.push_back(&board.emplace(board_folder, loop.state().step + 1));
+  train::Watchers watchers(watching);
+  // A call that was refused has changed nothing of the run: only now are its options the run's.
+  Path const config_file = opened.directory.config();
+  if (!opened.config.empty() && opened.config != read_file(config_file, 1 << 20))
+    write_file(config_file, opened.config);
+  train::Outcome const outcome = loop.run(watchers, ask);
   screen.finish();
   return report(c, loop, outcome, memory);
 }

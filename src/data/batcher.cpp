@@ -34,11 +34,14 @@ int64_t Batcher::tokens_in_epoch() const {
   return o_.windows == Windows::random ? split_.tokens() : windows_in_epoch(0) * o_.context;
 }
 
+bool Batcher::has(State const& s) const {
+  return s.epoch >= 0 && s.epoch <= UINT32_MAX && s.position >= 0 &&
+         (o_.windows == Windows::random ? s.epoch == 0 && s.position <= UINT32_MAX
+                                        : s.position < windows_in_epoch(s.epoch));
+}
+
 void Batcher::restore(State const& s) {
-  bool const fits = s.epoch >= 0 && s.epoch <= UINT32_MAX && s.position >= 0 &&
-                    (o_.windows == Windows::random ? s.epoch == 0 && s.position <= UINT32_MAX
-                                                   : s.position < windows_in_epoch(s.epoch));
-  check(fits, Fault::content, "the position in the data (epoch {}, {}) is none of the split {} with context {}",
+  check(has(s), Fault::content, "the position in the data (epoch {}, {}) is none of the split {} with context {}",
         s.epoch, s.position, split_.name(), o_.context);
   state_ = s;
 }

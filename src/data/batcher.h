@@ -49,7 +49,8 @@ class FOLIO_API Batcher {
   void next(HostBatch&);  // all micro-batches of this rank's step; vectors are resized
 
   State state() const { return state_; }
-  void restore(State const&);  // throws Fault::content for a state that cannot be of this split and these options
+  bool has(State const&) const;  // it can be of this split and these options
+  void restore(State const&);    // throws Fault::content for one that cannot
 
   int64_t windows_in_epoch(int64_t epoch) const;  // shuffled
   /// Tokens that an epoch shows, near enough for "tokens an epoch": windows · T of epoch 0; random: those of the split.

@@ -73,7 +73,8 @@ std::optional<Retreat> retreat_from(int64_t step, std::vector<Rollback> const& b
                  .in_a_row = before.back().in_a_row + (held || close)};
 }
 
-std::optional<LoggedRollback> rollback_behind(Path const& metrics, uint64_t bytes, int64_t newest) {
+std::optional<LoggedRollback> rollback_behind(Path const& metrics, uint64_t bytes, int64_t newest,
+                                              std::function<bool(data::Batcher::State const&)> const& has) {
   LogLines lines(metrics, bytes);
   std::vector<Rollback> seen;
   std::optional<LoggedRollback> found;
@@ -82,7 +83,9 @@ std::optional<LoggedRollback> rollback_behind(Path const& metrics, uint64_t byte
     try {
       Json const json = parse_json(line, metrics.string());
       if (!json.is_object() || find_string(json, "type", metrics.string()) != "rollback") continue;
-      seen.push_back(rollback_from(json, metrics.string()));
+      Rollback const rollback = rollback_from(json, metrics.string());
+      if (!has(rollback.data)) continue;
+      seen.push_back(rollback);
     } catch (Error const&) {
       continue;  // behind what a checkpoint knows, a crash may have left anything
     }

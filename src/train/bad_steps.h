@@ -9,6 +9,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -66,7 +67,9 @@ struct LoggedRollback {
   uint64_t metrics_bytes = 0;  // the log up to it
 };
 /// The rollbacks that the log has behind its first `bytes` bytes, up to the last that goes back to `newest` or to a
-/// step before it: what a run was doing when it ended without another checkpoint. None: it was not.
-std::optional<LoggedRollback> rollback_behind(Path const& metrics, uint64_t bytes, int64_t newest);
+/// step before it: what a run was doing when it ended without another checkpoint. None: it was not. Of a damaged line,
+/// one with a position that the data do not have (`has`), nothing is taken.
+std::optional<LoggedRollback> rollback_behind(Path const& metrics, uint64_t bytes, int64_t newest,
+                                              std::function<bool(data::Batcher::State const&)> const& has);
 
 }  // namespace folio::train

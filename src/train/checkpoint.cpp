@@ -216,7 +216,7 @@ RunState state_in(Path const& checkpoint) {
   return run_state_from(read_json(path), path.string());
 }
 
-RunState load_whole(Path const& path, Backend& backend, Trainer& trainer) {
+RunState load_whole(Path const& path, Backend& backend, Trainer& trainer, Choice const& choice = {}) {
   RunState const state = state_in(path);
   model::ModelDirectory const model(path);
   model::Config has = model.config(), wanted = trainer.options().config;
@@ -225,6 +225,7 @@ RunState load_whole(Path const& path, Backend& backend, Trainer& trainer) {
         "{} holds a model of {}, and config.toml has {}: a run keeps its shape; put what was back into the file, or "
         "start a new run with another --out",
         path.string(), describe(has), describe(wanted));
+  if (choice.expect) choice.expect(state);
   model.load(backend, trainer.weights());
   load_tensors(path / "optimizer.safetensors", named(trainer.moments(), trainer.weights()), backend);
   trainer.set_state(state.step_state);
@@ -288,9 +289,9 @@ bool was_due(RunDirectory const& run, int64_t step, int64_t every) {
   }
 }
 
-RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer, int64_t at_most) {
+RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer, Choice const& choice) {
   auto steps = checkpoint_steps(run.path());
-  std::erase_if(steps, [&](int64_t step) { return step > at_most; });
+  if (choice.among) std::erase_if(steps, [&](int64_t step) { return !choice.among(step); });
   std::vector<std::pair<Path, std::string>> damaged;
   for (size_t i = steps.size(); i-- > 0;) {
     Path const path = run.checkpoint(steps[i]);
@@ -298,7 +299,7 @@ RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer, int6
       damaged.emplace_back(path, damage);
       continue;
     }
-    RunState const state = load_whole(path, backend, trainer);
+    RunState const state = load_whole(path, backend, trainer, choice);
     for (auto const& [newer, damage] : damaged) set_aside(newer, damage);
     return state;
   }

@@ -3,7 +3,7 @@
 // every file). What is in it continues bit for bit.
 #pragma once
 
-#include <limits>
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -55,10 +55,14 @@ void save_checkpoint(Path const& final_path, TrainedTensors const&, model::Model
 /// Verifies the manifest, then fills weights, moments and step state. Throws Fault::content naming what is wrong.
 RunState load_checkpoint(Path const&, Backend&, Trainer&);
 
-/// The newest checkpoint of a run that is whole. Newer ones that are not are named and set aside, as
-/// step-NNNNNNNN.damaged: nothing is deleted. Throws Fault::content where none is whole, and for one of a newer
-/// version; a newer manifest.json beside files of this one is damage. Those of steps behind `at_most` are passed over.
-RunState load_newest(RunDirectory&, Backend&, Trainer&, int64_t at_most = std::numeric_limits<int64_t>::max());
+struct Choice {                                      // of a checkpoint to load
+  std::function<bool(int64_t step)> among = {};      // empty: all
+  std::function<void(RunState const&)> expect = {};  // throws where the run cannot go on from it
+};
+/// The newest checkpoint of a run, among those of the choice, that is whole. Newer ones that are not are named and set
+/// aside, as step-NNNNNNNN.damaged: nothing is deleted. Throws Fault::content where none is whole, and for one of a
+/// newer version; a newer manifest.json beside files of this one is damage. Nothing is loaded before `expect`.
+RunState load_newest(RunDirectory&, Backend&, Trainer&, Choice const& = {});
 
 /// Whether a run that nothing interrupts has the checkpoint of this step too, because it was due, the best or the last:
 /// not one that was asked for, by a signal or a limit, and never that of step 0. Its state says so; of an older

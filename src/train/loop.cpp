@@ -90,20 +90,16 @@ uint64_t Loop::logged_until(uint64_t saved) const {
   return kept;
 }
 
-void Loop::resume(RunState loaded) {
-  std::string const data_now = fingerprint(p_.data);
-  check(loaded.data_fingerprint == data_now, Fault::content,
-        "{} holds other data than the run began with ({}, then {}): give the run its data back, or start a new one",
-        p_.data.path().string(), data_now, loaded.data_fingerprint);
-  expect_kept(loaded);
+void Loop::resume(Ask const& ask) {
+  RunState loaded = load_newest(p_.directory, p_.backend, p_.trainer,
+                                {.expect = [this](RunState const& before) { expect_to_go_on(before); }});
   loaded.metrics_bytes = logged_until(loaded.metrics_bytes);
-  p_.directory.restore_best(loaded.best);  // a run may have been killed between checkpoint and record
-  // … and before the rotation: it would have more to go back to than one that nobody stopped.
-  if (loaded.refused_in_a_row == 0)
-    p_.directory.rotate(p_.options.keep, p_.options.keep_every, loaded.best,
-                        [&](int64_t step) { return was_due(p_.directory, step, p_.options.checkpoint_every); });
-  RunState const state = loaded.metrics_bytes > 0 ? after_rollbacks(std::move(loaded)) : std::move(loaded);
-  p_.directory.restore_best(state.best);
+  ask_ = &ask;
+  ask_first(loaded);
+  auto const back = loaded.metrics_bytes > 0 ? after_rollbacks(loaded) : std::nullopt;
+  RunState const& state = back ? *back : loaded;
+  p_.directory.restore_best(state.best);  // a run may have been killed between checkpoint and record
+  if (!back) rotate_again(state);         // a run that goes back has rotated, for what it may have to go back to
   if (state.metrics_bytes == 0) {
     begin_log();
   } else {
@@ -116,8 +112,33 @@ void Loop::resume(RunState loaded) {
   note_changes(state);
 }
 
-void Loop::expect_kept(RunState const& before) const {
-  Json const changed = differences(before.kept, kept(p_.options, p_.trainer.options().config));
+// As run() will, by what the checkpoint knows of the run.
+void Loop::ask_first(RunState const& loaded) {
+  if (loaded.step >= p_.options.steps && !loaded.evaluation_due) return;
+  RunState const fresh = std::exchange(state_, loaded);
+  if (state_.longest.save == 0) state_.longest.save = fresh.longest.save;
+  (void)(state_.evaluation_due ? asked(seconds_to_end_of_batch(), true) : asked(seconds_to_end(), false));
+  state_ = fresh;
+}
+
+void Loop::rotate_again(RunState const& newest) {
+  try {
+    rotate(p_.directory, save_options(p_.options), newest);
+  } catch (Error const& e) {
+    if (e.fault != Fault::io) throw;
+    say(Level::warning, fmt::format("{}; the next save tries again", e.what()));
+  }
+}
+
+void Loop::expect_to_go_on(RunState const& before) const {
+  check(before.step <= p_.options.steps, Fault::value,
+        "--steps {} lies behind the checkpoint of step {}: give more steps, or start a new run with another --out",
+        p_.options.steps, before.step);
+  std::string const data_now = fingerprint(p_.data);
+  check(before.data_fingerprint == data_now, Fault::content,
+        "{} holds other data than the run began with ({}, then {}): give the run its data back, or start a new one",
+        p_.data.path().string(), data_now, before.data_fingerprint);
+  Json const changed = differences(before.kept, state_.kept);
   std::string all;
   for (auto const& [name, values] : changed.items())
     all += fmt::format("{}{} is {} and was {}", all.empty() ? "" : ", ", name, values["is"].get<std::string>(),
@@ -139,7 +160,7 @@ void Loop::note_changes(RunState const& before) {
   if (!changes.empty()) note("change", changes);
 }
 
-Outcome Loop::run(Watcher& watcher, std::function<Asked(Pace const&)> const& ask) {
+Outcome Loop::run(Watcher& watcher, Ask const& ask) {
   if (!log_) begin_log();
   before_ = state_.seconds;
   started_ = now();

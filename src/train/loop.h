@@ -69,14 +69,18 @@ enum class Outcome { finished, out_of_patience, stopped };
 class Loop {
  public:
   explicit Loop(RunParts const&);
-  /// Continues from the state that load_checkpoint gave: drops what was logged after it.
-  void resume(RunState);
+  using Ask = std::function<Asked(Pace const&)>;
+
+  /// Continues from the run's newest checkpoint: drops what was logged after it. `ask` is asked first, as before the
+  /// first step, or the first batch of an evaluation, that run() makes; what it throws leaves the run as it was. Throws
+  /// Fault::content where the checkpoint is another run's, Fault::value where it lies behind the last step.
+  void resume(Ask const& ask);
 
   /// Runs until the last step, until patience is at its end, or until `ask`, asked before each step and each batch of
   /// an evaluation, gives a reason to stop; a checkpoint is saved then. An evaluation that is cut short is made again
   /// when the run is resumed. Throws Fault::diverged where the options' policies for bad steps end the run, the fault
   /// (Fault::io) of kMostFailedSaves failed saves in a row, or of a last one that fails twice, and what `ask` throws.
-  Outcome run(Watcher&, std::function<Asked(Pace const&)> const& ask);
+  Outcome run(Watcher&, Ask const& ask);
 
   RunState const& state() const { return state_; }
   History const& history() const { return diagnosis_.history(); }
@@ -88,7 +92,9 @@ class Loop {
  private:
   /// How much of the log a resumed run keeps: what its checkpoint was `saved` beside, or, with a warning, what is left.
   uint64_t logged_until(uint64_t saved) const;
-  void expect_kept(RunState const& before) const;  // what may not change has not
+  void expect_to_go_on(RunState const& before) const;  // what may not change has not, and there is something to do
+  void ask_first(RunState const&);                     // before anything of the run changes
+  void rotate_again(RunState const&);                  // what was left to remove when the run ended
   void note_changes(RunState const& before);
   void begin_log();
   Longest longest() const;
@@ -108,10 +114,12 @@ class Loop {
   // loop_bad_steps.cpp
   bool judge(StepReport const&, double rate, StepState const& before, Watcher&);  // as step
   bool not_finite(StepReport const&, double rate, StepState const& before, Watcher&);
+  bool was_due(int64_t step) const;
   std::optional<Retreat> where_to();          // once no save is under way
   bool roll_back(char const* why, Watcher&);  // false where there is nothing to go back to
-  RunState after_rollbacks(RunState);         // what a run that was killed behind them goes on from
-  void go_on_from(RunState const&);           // which the trainer has loaded
+  /// What a run goes on from that ended behind rollbacks which this state does not know; none: there are none.
+  std::optional<RunState> after_rollbacks(RunState);
+  void go_on_from(RunState const&);  // which the trainer has loaded
   void save();
   bool due() const;  // a save of this step in a run that nobody asks for one
   void save_as_asked(Watcher&);
@@ -133,7 +141,7 @@ class Loop {
   std::string broken_weight_;  // what look_into found last
   int64_t saved_step_ = -1;
   double started_ = 0, before_ = 0;  // clock at run(), seconds of earlier calls
-  std::function<Asked(Pace const&)> const* ask_ = nullptr;
+  Ask const* ask_ = nullptr;
   char const* cut_ = nullptr;  // why an evaluation was
   bool save_asked_ = false;
   int64_t taken_ = 0, evaluations_ = 0;         // of this call

@@ -49,11 +49,13 @@ bool Loop::not_finite(StepReport const& report, double rate, StepState const& be
        back ? "go back to an earlier checkpoint with --resume --on-nonfinite rollback, or " : "", of_f16);
 }
 
+bool Loop::was_due(int64_t step) const { return train::was_due(p_.directory, step, p_.options.checkpoint_every); }
+
 // A checkpoint that was asked for is not there in a run that nobody stops, which must go back to the same ones.
 std::optional<Retreat> Loop::where_to() {
   saver_.wait();
   auto due = checkpoint_steps(p_.directory.path());
-  std::erase_if(due, [&](int64_t step) { return !was_due(p_.directory, step, p_.options.checkpoint_every); });
+  std::erase_if(due, [&](int64_t step) { return !was_due(step); });
   return retreat_from(state_.step, state_.rollbacks, due);
 }
 
@@ -75,7 +77,8 @@ bool Loop::roll_back(char const* why, Watcher& watcher) {
              : broken_weight_ +
                    " holds values that are not finite in that checkpoint: begin a run with an older model (--from)");
   for (int64_t i = passed_over_besides(retreat->in_a_row); i > 0; --i) batcher_.next(batch_);
-  RunState earlier = load_newest(p_.directory, p_.backend, p_.trainer, retreat->to);
+  RunState earlier = load_newest(p_.directory, p_.backend, p_.trainer,
+                                 {.among = [&](int64_t step) { return step <= retreat->to && was_due(step); }});
   Rollback const rollback{.step = state_.step,
                           .to = earlier.step,
                           .why = why,
@@ -93,11 +96,20 @@ bool Loop::roll_back(char const* why, Watcher& watcher) {
   return true;
 }
 
-RunState Loop::after_rollbacks(RunState state) {
-  auto const behind = [&] { return rollback_behind(p_.directory.metrics(), state.metrics_bytes, state.step); };
+std::optional<RunState> Loop::after_rollbacks(RunState state) {
+  auto const has = [&](data::Batcher::State const& position) { return batcher_.has(position); };
+  auto const behind = [&] { return rollback_behind(p_.directory.metrics(), state.metrics_bytes, state.step, has); };
   auto logged = behind();
-  if (logged && logged->all.back().to < state.step) {  // killed before its newer checkpoints were removed
-    state = load_newest(p_.directory, p_.backend, p_.trainer, logged->all.back().to);
+  if (!logged) return {};
+  if (int64_t const to = logged->all.back().to; to < state.step) {  // killed before its newer checkpoints were removed
+    auto const among = [&](int64_t step) { return step <= to && was_due(step); };
+    if (std::ranges::none_of(checkpoint_steps(p_.directory.path()), among)) {
+      say(Level::warning, fmt::format("the run had gone back to its checkpoint of step {}, which is gone: it goes on "
+                                      "from step {} as if it had not",
+                                      to, state.step));
+      return {};
+    }
+    state = load_newest(p_.directory, p_.backend, p_.trainer, {.among = among});
     logged = behind();
   }
   if (!logged || logged->all.back().to != state.step)

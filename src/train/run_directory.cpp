@@ -153,7 +153,7 @@ void RunDirectory::rotate(int64_t keep, int64_t every, std::optional<Best> const
     int64_t const step = steps[i];
     bool const is_best = (named && named->step == step) || (best && best->step == step);
     bool const due = (newer_due < keep || !newest_due) && was_due(step);
-    if (newer >= keep && !due && !is_best && (every == 0 || step % every != 0)) left.push_back(step);
+    if (newer >= keep && !due && !is_best && (every == 0 || step == 0 || step % every != 0)) left.push_back(step);
     ++newer, newer_due += due;
   }
   for (size_t i = left.size(); i-- > 0;) folio::remove_all(checkpoint(left[i]));

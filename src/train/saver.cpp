@@ -6,6 +6,14 @@
 #include "core/log.h"
 
 namespace folio::train {
+
+void rotate(RunDirectory& run, SaveOptions const& options, RunState const& state) {
+  // While steps are refused, what is not finite may lie in the weights: an older checkpoint may be the last sound one.
+  if (state.refused_in_a_row > 0) return;
+  run.rotate(options.keep, options.keep_every, state.best,
+             [&](int64_t step) { return was_due(run, step, options.every); });
+}
+
 Saver::Saver(Backend& backend, Trainer& trainer, RunDirectory& directory, SaveOptions const& options,
              model::ModelInfo const& info, std::vector<Attachment> const& tokenizer)
     : backend_(backend),
@@ -47,23 +55,31 @@ void Saver::start() {
 void Saver::write() {
   double const begin = now();
   report_ = {.step = state_.step, .path = directory_.checkpoint(state_.step)};
-  try {
-    if (!written_) write_checkpoint();
-    if (best_due_ && is_directory(directory_.checkpoint(state_.best->step))) directory_.set_best(*state_.best);
-    best_due_ = false;
-    // While steps are refused, what is not finite may lie in the weights: an older checkpoint may be the last sound
-    // one.
-    if (state_.refused_in_a_row == 0)
-      directory_.rotate(options_.keep, options_.keep_every, state_.best,
-                        [&](int64_t step) { return was_due(directory_, step, options_.every); });
-  } catch (std::exception const& e) {
-    auto const* const known = dynamic_cast<Error const*>(&e);
-    report_.fault = known ? known->fault : Fault::failed;
-    report_.error = e.what();
+  if (written_ || attempt([this] { write_checkpoint(); })) {
+    attempt([this] { record_best(); });
+    attempt([this] { rotate(directory_, options_, state_); });  // it may make the room that best.json lacked
   }
   report_.saved = written_;
   report_.seconds = now() - begin;
   ended_ = true;
+}
+
+bool Saver::attempt(std::function<void()> const& what) {
+  try {
+    what();
+    return true;
+  } catch (std::exception const& e) {
+    if (!report_.error.empty()) return false;
+    auto const* const known = dynamic_cast<Error const*>(&e);
+    report_.fault = known ? known->fault : Fault::failed;
+    report_.error = e.what();
+    return false;
+  }
+}
+
+void Saver::record_best() {
+  if (best_due_ && is_directory(directory_.checkpoint(state_.best->step))) directory_.set_best(*state_.best);
+  best_due_ = false;
 }
 
 void Saver::write_checkpoint() {

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <thread>
 
@@ -29,6 +30,10 @@ struct SaveOptions {
   int64_t keep_every = 0;  // those of a multiple of so many steps are kept too; 0: none
   int64_t every = 1;       // steps between those that are due
 };
+
+/// Removes what is no longer kept beside the newest checkpoint, which has this state: see RunDirectory::rotate. None
+/// while steps are refused.
+void rotate(RunDirectory&, SaveOptions const&, RunState const&);
 
 class Saver {
  public:
@@ -55,8 +60,10 @@ class Saver {
 
  private:
   void start();
-  void write();  // on the writer's thread, or on the training's
+  void write();                                // on the writer's thread, or on the training's
+  bool attempt(std::function<void()> const&);  // false: it failed; the report has the first such error
   void write_checkpoint();
+  void record_best();
 
   Backend& backend_;
   Trainer& trainer_;

@@ -5,6 +5,7 @@
 #include "model/checkpoint.h"
 #include "tests/support/runs.h"
 #include "tests/support/sanitizers.h"
+#include "train/run_directory.h"
 
 namespace folio::test {
 namespace {
@@ -18,14 +19,29 @@ class Kept : public Runs {
 };
 
 TEST_F(Kept, ACallThatIsRefusedChangesNothing) {
-  ASSERT_EQ(run(command("run", {"--stop-after", "10"})).code, 75);
+  ASSERT_EQ(run(command("run", {"--stop-after", "10", "--checkpoint-every", "3", "--keep", "8"})).code, 75);
   std::string const config = read_file(folder / "run/config.toml"), logged = read_file(folder / "run/metrics.jsonl");
+  auto const checkpoints = train::checkpoint_steps(folder / "run");
+  ASSERT_EQ(checkpoints, (std::vector<int64_t>{3, 6, 9, 10}));
   auto const expect_unchanged = [&] {
     EXPECT_EQ(read_file(folder / "run/config.toml"), config);
     EXPECT_EQ(read_file(folder / "run/metrics.jsonl"), logged);
   };
   EXPECT_EQ(go_on("run", {"--steps", "5", "--warmup", "0"}).code, 78) << "behind the checkpoint";
   expect_unchanged();
+  // They come when the checkpoint is loaded, and would have cut the log and rotated.
+  std::vector<std::string> const less = {"--eval-every", "9", "--keep", "2", "--checkpoint-every", "3"};
+  for (auto const& [flag, value, code] : {std::tuple("--time-limit", "0.1s", 78), {"--tensorboard", "", 73}}) {
+    write_file(folder / "run/tensorboard", "a file");
+    std::vector<std::string> words = less;
+    words.push_back(flag);
+    if (*value) words.push_back(value);
+    Ended const refused = go_on("run", words);
+    EXPECT_EQ(refused.code, code) << refused.err;
+    expect_unchanged();
+    std::filesystem::remove(folder / "run/tensorboard");
+  }
+  EXPECT_EQ(train::checkpoint_steps(folder / "run"), checkpoints);
   if (!kSanitized) {
     Ended const narrow = run({"train", "--out", at("run"), "--resume", "--eval-every", "9"}, {.data_limit = 8 << 20});
     EXPECT_EQ(narrow.code, 71) << narrow.err;
@@ -53,6 +69,7 @@ TEST_F(Kept, AConfigurationThatWasEditedInWhatMayNotChangeIsRefused) {
   };
   for (auto const& [was, is, says] :
        {std::tuple("batch = 4", "batch = 5", "batch is 5 and was 4"),
+        std::tuple("optimizer = \"adamw\"", "optimizer = \"adam\"", "optimizer is adam and was adamw"),
         std::tuple("seed = 1337", "seed = 1336", "seed is 1336 and was 1337"),
         std::tuple("heads = 2", "heads = 4",
                    "2 heads, 32 channels, context 32, vocabulary 23, and config.toml has 2 layers, 4 heads"),

@@ -23,6 +23,7 @@ struct Planted {
   bool leave_at_rollback = false;  // end as if killed, behind the first
   bool leave_at_spike = false;     // between the first spike and what is done about it
   int64_t leave_behind = 0;        // so many steps behind the first rollback; 0: never
+  bool refuse = false;             // a call that goes on, before it changes anything
   int64_t cut_evaluation = 0;      // stop at this look of the call between batches of evaluations; 0: never
 };
 
@@ -98,7 +99,10 @@ class DrillRun : public train::Watcher {
                       false,
                       [&] { return write(); }});
     if (resumes && !train::checkpoint_steps(folder).empty())
-      loop.resume(train::load_newest(directory, *backend_, trainer));
+      loop.resume([&](auto&) {
+        check(!plan_.refuse, Fault::value, "refused");
+        return train::Asked();
+      });
     outcome = loop.run(*this, [&](train::Pace const& pace) -> train::Asked {
       if (pace.evaluating)
         return {.stop = plan_.cut_evaluation > 0 && ++looks_ == plan_.cut_evaluation ? "signal" : nullptr};

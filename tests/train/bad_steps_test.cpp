@@ -139,27 +139,30 @@ class LoggedRollbacks : public testing::Test {
 };
 
 TEST_F(LoggedRollbacks, AreFoundBehindWhatACheckpointKnows) {
+  auto const has = [](data::Batcher::State const& at) { return at.position < 99; };
   line(metrics_header());
   for (int64_t n = 1; n <= 10; ++n) step(n, 3);
   uint64_t const at_ten = text_.size();
-  EXPECT_FALSE(rollback_behind(file(), at_ten, 10));
+  EXPECT_FALSE(rollback_behind(file(), at_ten, 10, has));
   step(11, 9);
   line(to_json(rollback(11, 10)));
   uint64_t const first = text_.size();
   step(11, 3);
   line(to_json(Rollback{.step = 11, .to = 5, .why = "spike", .in_a_row = 2, .skipped = 7, .data = {1, 4}}));
   uint64_t const second = text_.size();
-  text_ += "{\"type\":\"rollback\",\"step\":1";  // torn
-  auto const found = rollback_behind(file(), at_ten, 10);
+  line(
+      to_json(Rollback{.step = 11, .to = 5, .why = "spike", .in_a_row = 3, .skipped = 7, .data = {1, 99}}));  // damaged
+  text_ += "{\"type\":\"rollback\",\"step\":1";                                                               // torn
+  auto const found = rollback_behind(file(), at_ten, 10, has);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->metrics_bytes, second);
   ASSERT_EQ(found->all.size(), 2u);
   EXPECT_EQ(found->all[1].to, 5);
   EXPECT_EQ(found->all[1].skipped, 7);
   EXPECT_EQ(found->all[1].data, (data::Batcher::State{1, 4}));
-  EXPECT_FALSE(rollback_behind(file(), second, 10));
-  EXPECT_FALSE(rollback_behind(file(), at_ten, 4)) << "of a checkpoint that is gone";
-  EXPECT_EQ(rollback_behind(file(), first, 10)->all.size(), 1u);
+  EXPECT_FALSE(rollback_behind(file(), second, 10, has));
+  EXPECT_FALSE(rollback_behind(file(), at_ten, 4, has)) << "of a checkpoint that is gone";
+  EXPECT_EQ(rollback_behind(file(), first, 10, has)->all.size(), 1u);
 }
 
 TEST_F(LoggedRollbacks, LeaveThePathThatWasTakenInTheHistory) {

@@ -246,6 +246,9 @@ TEST_F(CheckpointFaults, RotationKeepsTheNewestAndTheBest) {
   make_folders(run.checkpoint(70));
   run.rotate(2, 0, {}, [](int64_t step) { return step % 10 == 0; });
   EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<int64_t>{20, 60, 63, 70}));
+  make_folders(run.checkpoint(0));
+  run.rotate(2, 30, {}, [](int64_t step) { return step % 10 == 0 && step > 0; });
+  EXPECT_EQ(checkpoint_steps(run.path()), (std::vector<int64_t>{20, 60, 63, 70})) << "0 is no multiple to keep";
   std::filesystem::remove_all(run.checkpoint(20));
   EXPECT_FALSE(read_best(run.path()).has_value());
   EXPECT_EQ(preferred_checkpoint(run.path()), run.checkpoint(70));

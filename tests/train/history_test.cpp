@@ -143,7 +143,8 @@ TEST(History, ALongLogIsReadWithoutBeingHeld) {
   History h;
   std::optional<LoggedRollback> rollback;
   double const read = held_during([&] { h = read_history(log.path, {.steps = 400, .samples = false}); });
-  double const looked = held_during([&] { rollback = rollback_behind(log.path, bytes, 300); });
+  double const looked =
+      held_during([&] { rollback = rollback_behind(log.path, bytes, 300, [](auto&) { return true; }); });
   EXPECT_EQ(h.steps.size(), 300u);
   EXPECT_TRUE(h.samples.empty());
   ASSERT_TRUE(rollback);

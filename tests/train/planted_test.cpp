@@ -2,12 +2,20 @@
 // however often it was stopped or killed. planted_long_test is the drill whose figures docs/numerics.md has.
 #include "tests/support/planted.h"
 
+#include <fstream>
+
+#include "tests/support/failing_calls.h"
 #include "tests/support/files.h"
 
 namespace folio::test {
 namespace {
 
 constexpr int64_t kSteps = 260;
+
+// A checkpoint is removed under another name.
+int no_removal(std::string_view what, Path const& to) {
+  return what == "rename" && to.filename().string().starts_with(".step-") ? EIO : 0;
+}
 
 class PlantedRun : public testing::Test {
  protected:
@@ -200,9 +208,57 @@ TEST_F(PlantedRun, WhatASaveThatWasKilledDidNotRotateGoesWhenTheRunGoesOn) {
   drill.options.checkpoint_every = 20, drill.options.keep = 4;
   (void)go("run", "clean", {.stop_after = 80});
   EXPECT_EQ(train::checkpoint_steps(folder / "run"), (std::vector<int64_t>{20, 40, 60, 80}));
+  std::filesystem::copy(folder / "run", folder / "held", std::filesystem::copy_options::recursive);
   drill.options.keep = 2;
   (void)go("run", "clean", {.stop_after = 1});
   EXPECT_EQ(train::checkpoint_steps(folder / "run"), (std::vector<int64_t>{60, 80, 81}));
+  set_io_hook(no_removal);
+  EXPECT_EQ(go("held", "clean", {.stop_after = 1}).state.step, 81) << "as within a run: said, and tried again";
+  set_io_hook({});
+  EXPECT_EQ(train::checkpoint_steps(folder / "held"), (std::vector<int64_t>{20, 40, 60, 80, 81}));
+}
+
+TEST_F(PlantedRun, KilledBeforeItsNewerCheckpointsWereRemovedItGoesBackWhateverItKeepsNow) {
+  drill.options.checkpoint_every = 5, drill.options.keep = 8;
+  (void)go("run", "clean", {.stop_after = 100});
+  std::ofstream(folder / "run/metrics.jsonl", std::ios::app)
+      << dump(to_json(
+             train::Rollback{.step = 101, .to = 80, .why = "spike", .in_a_row = 1, .skipped = 21, .data = {0, 110}}))
+      << "\n";
+  for (char const* copy : {"less", "without"})
+    std::filesystem::copy(folder / "run", folder / copy, std::filesystem::copy_options::recursive);
+  EXPECT_EQ(go("run").state.rollbacks.size(), 1u);
+  drill.options.keep = 2;
+  DrillRun const less = go("less");
+  EXPECT_EQ(less.state.rollbacks.size(), 1u);
+  for (char const* file : {"model.safetensors", "optimizer.safetensors"})
+    EXPECT_TRUE(read_file(Path(last_checkpoint(folder / "run")) / file) ==
+                read_file(Path(last_checkpoint(folder / "less")) / file));
+  for (int64_t const step : train::checkpoint_steps(folder / "without"))
+    if (step <= 80) std::filesystem::remove_all(train::checkpoint_path(folder / "without", step));
+  DrillRun const on = go("without");
+  EXPECT_TRUE(on.state.rollbacks.empty()) << "nothing is there to go back to";
+  EXPECT_EQ(on.state.step, kSteps);
+}
+
+TEST_F(PlantedRun, ACallThatIsRefusedWhenItHasLoadedLeavesTheRunAsItWas) {
+  drill.options.checkpoint_every = 5, drill.options.keep = 8;
+  (void)go("run", "clean", {.stop_after = 53});
+  auto const before = tree_of(folder / "run");
+  drill.options.keep = 2;
+  EXPECT_EQ(thrown_by([&] { go("run", "clean", {.refuse = true}); }).sentence, "refused");
+  EXPECT_EQ(tree_of(folder / "run"), before);
+}
+
+TEST_F(PlantedRun, WhereTheDueCheckpointIsDamagedItGoesBackToTheDueOneBefore) {
+  drill.options.on_nonfinite = "rollback", drill.options.keep = 8;
+  (void)go("run", "clean", {.stop_after = 60});
+  (void)go("run", "clean", {.stop_after = 30});
+  ASSERT_EQ(train::checkpoint_steps(folder / "run"), (std::vector<int64_t>{40, 60, 80, 90}));
+  write_file(train::checkpoint_path(folder / "run", 80) / "model.safetensors", "damaged");
+  DrillRun const run = go("run", "clean", {.poison_after = 110});
+  ASSERT_EQ(run.rollbacks.size(), 1u);
+  EXPECT_EQ(run.rollbacks[0].to, 40) << "60 was asked for";
 }
 
 TEST_F(PlantedRun, ABurstOfTheRateIsCuredByGoingBack) {

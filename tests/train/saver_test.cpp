@@ -129,6 +129,27 @@ TEST_P(Saves, AreInOrder) {  // each call with its path; a removal comes after t
   EXPECT_EQ(steps(), (std::vector<int64_t>{3, 4}));
 }
 
+TEST_P(Saves, MakeRoomEvenWhereTheBestCanNotBeRecorded) {  // on a disk that the run itself has filled
+  Saver s = saver(with());
+  save_to(3, s);
+  s.reports();
+  step(4);
+  set_io_hook([](std::string_view, Path const& path) {
+    return path.string().find("best.json") == std::string::npos ? 0 : ENOSPC;
+  });
+  s.save(at(4), log);
+  s.wait();
+  set_io_hook({});
+  EXPECT_EQ(steps(), (std::vector<int64_t>{1, 3, 4})) << "2 was to go";
+  SaveReport const report = s.reports().at(0);
+  EXPECT_TRUE(report.saved);
+  EXPECT_NE(report.error.find("best.json"), std::string::npos) << report.error;
+  EXPECT_EQ(read_best(run.path())->step, 1) << "as it was";
+  s.finish(4);
+  EXPECT_EQ(read_best(run.path())->step, 4);
+  EXPECT_EQ(steps(), (std::vector<int64_t>{3, 4}));
+}
+
 TEST_P(Saves, KeepTheNewestTheBestAndEveryMth) {
   Saver s = saver(with({.keep = 2, .keep_every = 4}));
   save_to(11, s, 6);
