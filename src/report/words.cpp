@@ -50,7 +50,10 @@ std::string clock_text(double s) {  // of a tick: 30 s, 5 min, 1 h 30
 
 }  // namespace
 
-std::string loss_text(double v) { return std::isfinite(v) ? for_page(fmt::format("{:.3f}", v)) : "–"; }
+std::string loss_text(double v) {
+  if (!std::isfinite(v)) return "–";
+  return std::abs(v) < 1e4 ? for_page(fmt::format("{:.3f}", v)) : exponent_text(v, 1);
+}
 
 std::string short_text(double v) {
   if (!std::isfinite(v)) return "–";

@@ -9,7 +9,7 @@ namespace folio::report {
 
 inline constexpr char const* kBlank = "\u00a0";
 
-std::string loss_text(double nats);                  // 1.582
+std::string loss_text(double nats);                  // 1.582, 2.4e15
 std::string short_text(double);                      // two digits: 0.35, 1.2, 4.1e−4, 12
 std::string rate_text(double);                       // 1.0e−3
 std::string share_text(double share);                // 66.1 %

@@ -60,7 +60,7 @@ std::string falling_rate_flags(Facts const&, double rate);
 std::string warmup_flag(Facts const&, int64_t warmup);
 
 std::string rate_text(double);   // 3e-4: one significant digit, or two from 1.5 to 9.5 where needed
-std::string loss_text(double);   // 1.582
+std::string loss_text(double);   // 1.582, 2.4e+15
 std::string share_text(double);  // 5.7 %
 
 using Rule = std::optional<Finding> (*)(Seen const&);

@@ -94,7 +94,10 @@ void label_end(Figure& figure, Drawn const& d, std::vector<Point> const& points,
                bool inside, int dy = 4) {
   auto const end = end_of(points);
   if (!end) return;
-  std::string const text = d.letter + " " + words + (value ? fmt::format(" {:.2f}", end->y) : "");
+  std::string const text = d.letter + " " + words +
+                           (!value         ? ""
+                            : end->y < 1e4 ? fmt::format(" {:.2f}", end->y)
+                                           : " " + report::loss_text(end->y));
   double const at = figure.plot.x().at(end->x);
   if (at > 0.97 || !inside) return figure.plot.end_label(d.key, end->y, text);
   double const up = std::clamp(figure.plot.y().at(end->y), 0.0, 1.0);

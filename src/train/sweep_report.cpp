@@ -394,9 +394,13 @@ std::string finding_of(Sweep const& sweep) {
   return fmt::format("{}, {:.3f} below {}", best, std::max(0.0, apart), name(1));
 }
 
+std::string val_text(double val, int digits) {
+  return val < 1e4 ? fmt::format("{:.{}f}", val, digits) : fmt::format("{:.1e}", val);
+}
+
 std::string val_text(Ranked const& r, int digits) {
   if (!std::isfinite(r.val)) return "-";
-  return r.learnt() ? fmt::format("{:.{}f}", r.val, digits) : "> ln V";
+  return r.learnt() ? val_text(r.val, digits) : "> ln V";
 }
 
 std::string deviation_text(Ranked const& r, int digits) {

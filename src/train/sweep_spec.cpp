@@ -274,9 +274,9 @@ SweepSpec read_sweep(std::string_view text, std::string const& name, Fields cons
       spec.base.push_back(key);
     }
   });
-  if (spec.settings.empty() && spec.seeds.size() > 1) spec.settings.push_back({"as they are", {}});
   check(!spec.settings.empty(), Fault::content,
-        "{} names no parameter to vary: give [grid] or [random] with flags of folio train, or [[list]] with settings",
+        "{} names no parameter to vary: give [grid] or [random] with flags of folio train, or [[list]] with settings; "
+        "[[list]] with a name alone repeats one setting with each of the seeds",
         name);
   check(spec.settings.size() * std::max<size_t>(1, spec.seeds.size()) <= kMostSettings, Fault::value,
         "{}: more than {} runs", name, kMostSettings);

@@ -357,6 +357,15 @@ TEST_F(ReportVerb, ALossThatLevelsOffAtTheLastEvaluationOnlyBeginsTo) {
   EXPECT_TRUE(has(page_of({make("goes-on", {.steps = 1100})}), "The loss levels off from step 1,000"));
 }
 
+TEST_F(ReportVerb, ALossThatIsLostIsWrittenShort) {
+  MadeLog log{.steps = 400};
+  log.train = [](int64_t s) { return s < 300 ? 4.0 : 2.4e15; };
+  std::string const page = page_of({make("lost", log)});
+  EXPECT_TRUE(has(page, ">2.4e15<"));
+  EXPECT_FALSE(has(page, "2400000000000000"));
+  EXPECT_TRUE(has(last_.out, "2.4e+15"));
+}
+
 TEST_F(ReportVerb, AHundredThousandStepsStaySmall) {
   std::string const page = page_of({make("long", {.steps = 100'000, .eval_every = 250, .layers = 12})});
   EXPECT_LT(page.size(), 400'000u);

@@ -71,10 +71,12 @@ TEST(SweepSpec, RandomDrawsKeepToTheirDistributionsAndComeAgain) {
   EXPECT_NE(names(Read(other).spec), names(r.spec));
 }
 
-TEST(SweepSpec, GridRandomAndListAreAddedUpAndSeedsAloneAreASweep) {
+TEST(SweepSpec, GridRandomAndListAreAddedUpAndANameAloneIsASetting) {
   Read const r("[grid]\nlr = [1e-3]\n[random]\nruns = 2\nwarmup = { int = [0, 90] }\n[[list]]\nname = \"x\"\n");
   EXPECT_EQ(r.spec.settings.size(), 4u);
-  EXPECT_EQ(names(Read("seeds = [1, 2]\n").spec), std::vector<std::string>{"as they are"});
+  Read const seeds("seeds = [1, 2]\n[[list]]\nname = \"again\"\n");
+  EXPECT_EQ(names(seeds.spec), std::vector<std::string>{"again"});
+  EXPECT_TRUE(seeds.spec.settings[0].values.empty());
   EXPECT_EQ(config_of_sweep("config = \"a.toml\"\n", "s.toml"), "a.toml");
   EXPECT_EQ(config_of_sweep("", "s.toml"), "");
 }
@@ -86,7 +88,7 @@ TEST(SweepSpec, WhatIsWrongHasItsSentence) {
   };
   for (Row const& row : std::vector<Row>{
            {"steps = 40\n", "names no parameter to vary"},
-           {"seeds = [1]\n", "names no parameter to vary"},
+           {"seeds = [1, 2]\n", "names no parameter to vary"},
            {"[grid]\n", "line 1, grid: the grid is empty"},
            {"[grid]\nlr = []\n", "line 2, lr: expected a list of values"},
            {"[grid]\nlr = 1e-3\n", "expected a list of values"},

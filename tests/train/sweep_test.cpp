@@ -221,5 +221,10 @@ TEST(SweepFolder, NamesAreOfPlainCharacters) {
   EXPECT_EQ(folder_name(12, "../é lr 0.001, x ", 5), "012-..-lr-0.001-x-seed-5");
 }
 
+TEST(SweepTable, ALossThatIsLostIsWrittenShort) {
+  EXPECT_EQ(val_text(1.58172, 4), "1.5817");
+  EXPECT_EQ(val_text(2402348244533248.0, 4), "2.4e+15");
+}
+
 }  // namespace
 }  // namespace folio::train
