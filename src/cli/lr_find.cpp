@@ -37,10 +37,9 @@ struct Command {
         .details =
             "Takes the flags of folio train, so that those of a run can be pasted; those that a search has no use for, "
             "such as --lr, --steps and --eval-every, change nothing. The rate rises from --from-rate to --to-rate over "
-            "a "
-            "few hundred steps from the initial weights, for several seeds; the weights are thrown away. What is named "
-            "is for --lr with a warm-up and a rate that falls afterwards. docs/training.md says how it is chosen, and "
-            "how far to trust it.",
+            "a few hundred steps from the initial weights, for several seeds; the weights are thrown away. What is "
+            "named is for --lr with a warm-up and a rate that falls afterwards. docs/training.md says how it is "
+            "chosen, and how far to trust it.",
         .example =
             "folio lr-find --data input.txt --layers 4 --embd 128\n"
             "folio lr-find --data data/plays --size 124M --out rate.svg\n"

@@ -81,10 +81,7 @@ std::vector<ReportedRun> read_runs(std::vector<std::string> const& paths) {
 
 std::string table_of(std::vector<ReportedRun> const& runs) {
   report::Table table({{"", false}, {"run", false}, {"state", false}, {"best"}, {"at"}, {"final"}, {"gap"}, {"steps"}});
-  auto const loss = [](double v) {
-    if (!std::isfinite(v)) return std::string("-");
-    return std::abs(v) < 1e4 ? fmt::format("{:.3f}", v) : fmt::format("{:.1e}", v);
-  };
+  auto const loss = [](double v) { return std::isfinite(v) ? train::loss_number(v) : std::string("-"); };
   for (size_t i = 0; i < runs.size(); ++i) {
     train::Summary const s = summary_of(runs[i].history);
     table.row({report::letter_of(i), runs[i].name, runs[i].findings.empty() ? "-" : title_of(runs[i].findings[0]),

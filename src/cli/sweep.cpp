@@ -23,6 +23,7 @@
 #include "core/machine.h"
 #include "core/progress.h"
 #include "report/table.h"
+#include "train/summary.h"
 #include "train/sweep_report.h"
 
 namespace folio::cli {
@@ -285,7 +286,7 @@ class Pool {  // of runs that are going on
     std::string const of = sweep_.spec().seeds.empty() ? name : fmt::format("{}, seed {}", name, r.seed);
     if (r.status == RunStatus::failed) say(Level::warning, fmt::format("{} failed: {}", of, r.why));
     else if (r.status == RunStatus::diverged) say(Level::warning, of + " diverged; the sweep goes on");
-    else say(fmt::format("{}: val {} after step {} of {}", of, train::val_text(r.val, 4), r.step, r.steps));
+    else say(fmt::format("{}: val {} after step {} of {}", of, train::loss_number(r.val, 4), r.step, r.steps));
   }
 
   void show() {

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "train/diagnosis_rules.h"
+#include "train/summary.h"
 
 namespace folio::train {
 namespace rules {
@@ -136,10 +137,7 @@ std::string rate_text(double rate) {
   return fmt::format("{:g}e{:.0f}", digits, std::log10(power));
 }
 
-std::string loss_text(double loss) {
-  return std::abs(loss) < 1e4 ? fmt::format("{:.3f}", loss) : fmt::format("{:.1e}", loss);
-}
-
+std::string loss_text(double loss) { return loss_number(loss); }
 std::string share_text(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
 }  // namespace rules

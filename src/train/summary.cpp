@@ -1,5 +1,7 @@
 #include "train/summary.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -78,6 +80,10 @@ Summary summary_of(History const& h) {
     s.seconds = std::fmax(s.seconds, h.steps.back().seconds);
   }
   return s;
+}
+
+std::string loss_number(double loss, int digits) {
+  return std::abs(loss) < 1e4 ? fmt::format("{:.{}f}", loss, digits) : fmt::format("{:.1e}", loss);
 }
 
 double clipped_share(std::vector<StepReport> const& steps, double clip, int64_t first, int64_t last) {

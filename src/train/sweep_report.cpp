@@ -11,6 +11,7 @@
 #include "report/html.h"
 #include "report/table.h"
 #include "train/run_report_parts.h"
+#include "train/summary.h"
 
 namespace folio::train {
 namespace {
@@ -394,13 +395,9 @@ std::string finding_of(Sweep const& sweep) {
   return fmt::format("{}, {:.3f} below {}", best, std::max(0.0, apart), name(1));
 }
 
-std::string val_text(double val, int digits) {
-  return val < 1e4 ? fmt::format("{:.{}f}", val, digits) : fmt::format("{:.1e}", val);
-}
-
 std::string val_text(Ranked const& r, int digits) {
   if (!std::isfinite(r.val)) return "-";
-  return r.learnt() ? val_text(r.val, digits) : "> ln V";
+  return r.learnt() ? loss_number(r.val, digits) : "> ln V";
 }
 
 std::string deviation_text(Ranked const& r, int digits) {

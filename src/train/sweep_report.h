@@ -22,7 +22,6 @@ std::string sweep_page(Sweep const&, std::vector<ReportedRun> const& drawn, Repo
 std::string finding_of(Sweep const&);
 
 /// For a table: with so many digits, "> ln V" of a setting that learnt nothing, "-" where there is none.
-std::string val_text(double val, int digits);  // 1.5817; of a run that is lost 2.4e+15
 std::string val_text(Ranked const&, int digits);
 std::string deviation_text(Ranked const&, int digits);
 

@@ -8,6 +8,7 @@
 #include "tests/support/scratch_folder.h"
 #include "train/metrics.h"
 #include "train/run_directory.h"
+#include "train/summary.h"
 #include "train/sweep_report.h"
 
 namespace folio::train {
@@ -222,8 +223,8 @@ TEST(SweepFolder, NamesAreOfPlainCharacters) {
 }
 
 TEST(SweepTable, ALossThatIsLostIsWrittenShort) {
-  EXPECT_EQ(val_text(1.58172, 4), "1.5817");
-  EXPECT_EQ(val_text(2402348244533248.0, 4), "2.4e+15");
+  EXPECT_EQ(loss_number(1.58172, 4), "1.5817");
+  EXPECT_EQ(loss_number(2402348244533248.0, 4), "2.4e+15");
 }
 
 }  // namespace
