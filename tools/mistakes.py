@@ -454,7 +454,7 @@ MISTAKES = [
       ("  auto const back = loaded", "  rotate_again(loaded);\n  auto const back = loaded")],
      "planted_test", "PlantedRun.KilledBeforeItsNewerCheckpointsWereRemovedItGoesBackWhateverItKeepsNow"),
     ("src/train/loop_bad_steps.cpp", "a run goes back to a checkpoint that was asked for",
-     [("step <= retreat->to && was_due(step)", "step <= retreat->to")],
+     [("step <= at_most && was_due(step)", "step <= at_most")],
      "planted_test", "PlantedRun.WhereTheDueCheckpointIsDamagedItGoesBackToTheDueOneBefore"),
     ("src/train/loop.cpp", "a resumed run is changed before it may go on",
      [("  ask_first(loaded);\n", "")],

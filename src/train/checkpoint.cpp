@@ -289,23 +289,42 @@ bool was_due(RunDirectory const& run, int64_t step, int64_t every) {
   }
 }
 
-RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer, Choice const& choice) {
+namespace {
+
+using Damaged = std::vector<std::pair<Path, std::string>>;
+
+std::optional<RunState> newest_whole(RunDirectory& run, Backend& backend, Trainer& trainer, Choice const& choice,
+                                     Damaged& newer) {
   auto steps = checkpoint_steps(run.path());
   if (choice.among) std::erase_if(steps, [&](int64_t step) { return !choice.among(step); });
-  std::vector<std::pair<Path, std::string>> damaged;
   for (size_t i = steps.size(); i-- > 0;) {
     Path const path = run.checkpoint(steps[i]);
-    if (std::string const damage = damage_of(path, steps[i]); !damage.empty()) {
-      damaged.emplace_back(path, damage);
-      continue;
-    }
-    RunState const state = load_whole(path, backend, trainer, choice);
-    for (auto const& [newer, damage] : damaged) set_aside(newer, damage);
-    return state;
+    std::string const damage = damage_of(path, steps[i]);
+    if (damage.empty()) return load_whole(path, backend, trainer, choice);
+    newer.emplace_back(path, damage);
   }
-  check(!damaged.empty(), Fault::missing, "{} has no checkpoint", run.path().string());
-  fail(Fault::content, "none of the {} checkpoint(s) of {} is whole: {}", damaged.size(), run.path().string(),
-       damaged.front().second);
+  return {};
+}
+
+}  // namespace
+
+RunState load_newest(RunDirectory& run, Backend& backend, Trainer& trainer, Choice const& choice) {
+  Damaged damaged;
+  auto const state = newest_whole(run, backend, trainer, choice, damaged);
+  if (!state) {
+    check(!damaged.empty(), Fault::missing, "{} has no checkpoint", run.path().string());
+    fail(Fault::content, "none of the {} checkpoint(s) of {} is whole: {}", damaged.size(), run.path().string(),
+         damaged.front().second);
+  }
+  for (auto const& [path, damage] : damaged) set_aside(path, damage);
+  return *state;
+}
+
+std::optional<RunState> load_earlier(RunDirectory& run, Backend& backend, Trainer& trainer, Choice const& choice) {
+  Damaged damaged;
+  auto const state = newest_whole(run, backend, trainer, choice, damaged);
+  for (auto const& [path, damage] : damaged) set_aside(path, damage);
+  return state;
 }
 
 }  // namespace folio::train

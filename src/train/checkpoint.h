@@ -63,6 +63,8 @@ struct Choice {                                      // of a checkpoint to load
 /// aside, as step-NNNNNNNN.damaged: nothing is deleted. Throws Fault::content where none is whole, and for one of a
 /// newer version; a newer manifest.json beside files of this one is damage. Nothing is loaded before `expect`.
 RunState load_newest(RunDirectory&, Backend&, Trainer&, Choice const& = {});
+/// The same for a run that has others to go on from; none where none of the choice is there and whole.
+std::optional<RunState> load_earlier(RunDirectory&, Backend&, Trainer&, Choice const&);
 
 /// Whether a run that nothing interrupts has the checkpoint of this step too, because it was due, the best or the last:
 /// not one that was asked for, by a signal or a limit, and never that of step 0. Its state says so; of an older

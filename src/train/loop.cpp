@@ -114,7 +114,8 @@ void Loop::resume(Ask const& ask) {
 
 // As run() will, by what the checkpoint knows of the run.
 void Loop::ask_first(RunState const& loaded) {
-  if (loaded.step >= p_.options.steps && !loaded.evaluation_due) return;
+  bool const patient = p_.options.patience == 0 || loaded.patience.waited < p_.options.patience;
+  if (!loaded.evaluation_due && (!patient || loaded.step >= p_.options.steps)) return;
   RunState const fresh = std::exchange(state_, loaded);
   if (state_.longest.save == 0) state_.longest.save = fresh.longest.save;
   (void)(state_.evaluation_due ? asked(seconds_to_end_of_batch(), true) : asked(seconds_to_end(), false));

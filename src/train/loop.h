@@ -115,8 +115,9 @@ class Loop {
   bool judge(StepReport const&, double rate, StepState const& before, Watcher&);  // as step
   bool not_finite(StepReport const&, double rate, StepState const& before, Watcher&);
   bool was_due(int64_t step) const;
-  std::optional<Retreat> where_to();          // once no save is under way
-  bool roll_back(char const* why, Watcher&);  // false where there is nothing to go back to
+  std::optional<RunState> load_due(int64_t at_most);  // the newest whole one that was due, of this step or before it
+  std::optional<Retreat> where_to();                  // once no save is under way
+  bool roll_back(char const* why, Watcher&);          // false where there is nothing to go back to
   /// What a run goes on from that ended behind rollbacks which this state does not know; none: there are none.
   std::optional<RunState> after_rollbacks(RunState);
   void go_on_from(RunState const&);  // which the trainer has loaded

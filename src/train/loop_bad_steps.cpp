@@ -51,6 +51,11 @@ bool Loop::not_finite(StepReport const& report, double rate, StepState const& be
 
 bool Loop::was_due(int64_t step) const { return train::was_due(p_.directory, step, p_.options.checkpoint_every); }
 
+std::optional<RunState> Loop::load_due(int64_t at_most) {
+  return load_earlier(p_.directory, p_.backend, p_.trainer,
+                      {.among = [&](int64_t step) { return step <= at_most && was_due(step); }});
+}
+
 // A checkpoint that was asked for is not there in a run that nobody stops, which must go back to the same ones.
 std::optional<Retreat> Loop::where_to() {
   saver_.wait();
@@ -61,12 +66,13 @@ std::optional<Retreat> Loop::where_to() {
 
 bool Loop::roll_back(char const* why, Watcher& watcher) {
   auto const retreat = where_to();
-  if (!retreat) {
-    say(Level::warning, fmt::format("step {}: no checkpoint was due yet that the run could go back to; the step was "
-                                    "not taken, and the run goes on with the next",
+  auto const nowhere = [&] {
+    say(Level::warning, fmt::format("step {}: there is no whole checkpoint that was due for the run to go back to; the "
+                                    "step was not taken, and the run goes on with the next",
                                     state_.step));
     return false;
-  }
+  };
+  if (!retreat) return nowhere();
   if (retreat->in_a_row > kMostRollbacks)
     fail(Fault::diverged,
          "step {} failed at about the place where {} rollbacks had gone back from before, the last to step {}: passing "
@@ -76,9 +82,10 @@ bool Loop::roll_back(char const* why, Watcher& watcher) {
              ? "Give a lower --lr or a smaller --clip, or --on-spike warn and --on-nonfinite skip, and look at the data"
              : broken_weight_ +
                    " holds values that are not finite in that checkpoint: begin a run with an older model (--from)");
+  auto const loaded = load_due(retreat->to);
+  if (!loaded) return nowhere();
+  RunState earlier = *loaded;
   for (int64_t i = passed_over_besides(retreat->in_a_row); i > 0; --i) batcher_.next(batch_);
-  RunState earlier = load_newest(p_.directory, p_.backend, p_.trainer,
-                                 {.among = [&](int64_t step) { return step <= retreat->to && was_due(step); }});
   Rollback const rollback{.step = state_.step,
                           .to = earlier.step,
                           .why = why,
@@ -101,19 +108,21 @@ std::optional<RunState> Loop::after_rollbacks(RunState state) {
   auto const behind = [&] { return rollback_behind(p_.directory.metrics(), state.metrics_bytes, state.step, has); };
   auto logged = behind();
   if (!logged) return {};
-  if (int64_t const to = logged->all.back().to; to < state.step) {  // killed before its newer checkpoints were removed
-    auto const among = [&](int64_t step) { return step <= to && was_due(step); };
-    if (std::ranges::none_of(checkpoint_steps(p_.directory.path()), among)) {
-      say(Level::warning, fmt::format("the run had gone back to its checkpoint of step {}, which is gone: it goes on "
-                                      "from step {} as if it had not",
-                                      to, state.step));
-      return {};
-    }
-    state = load_newest(p_.directory, p_.backend, p_.trainer, {.among = among});
+  int64_t const to = logged->all.back().to;
+  if (to < state.step) {  // killed before its newer checkpoints were removed
+    auto const earlier = load_due(to);
+    state = earlier.value_or(state);
     logged = behind();
+    if (state.step != to)
+      say(Level::warning, fmt::format("the run had gone back to its checkpoint of step {}, which is gone: it goes on "
+                                      "from step {}",
+                                      to, state.step));
+    if (!earlier) return {};
   }
-  if (!logged || logged->all.back().to != state.step)
-    return state;  // that checkpoint is gone: an earlier one, as it is
+  if (!logged || logged->all.back().to != state.step) {  // an earlier one, as it is
+    p_.directory.forget_after(state.step, state.best);
+    return state;
+  }
   state.rollbacks.insert(state.rollbacks.end(), logged->all.begin(), logged->all.end());
   state.data = logged->all.back().data;
   state.metrics_bytes = logged->metrics_bytes;

@@ -132,13 +132,21 @@ Path preferred_checkpoint(Path const& run) {
 }
 
 void RunDirectory::restore_best(std::optional<Best> const& best) {
-  if (best && std::filesystem::is_directory(checkpoint(best->step))) return set_best(*best);
+  std::optional<Best> named;
+  std::string damage;
   try {
-    if (read_best(path_)) return;
+    named = read_best(path_);
   } catch (Error const& e) {
     if (e.fault != Fault::content) throw;
-    say(Level::warning, fmt::format("{}: it goes, for the run knows of no best checkpoint yet", e.what()));
+    damage = e.what();
   }
+  if (best && std::filesystem::is_directory(checkpoint(best->step))) {
+    if (!named || *named != *best) set_best(*best);  // what is right is not written: the disk may be full
+    return;
+  }
+  if (named) return;
+  if (!damage.empty())
+    say(Level::warning, fmt::format("{}: it goes, for the run knows of no best checkpoint yet", damage));
   folio::remove_all(path_ / "best.json");
 }
 

@@ -20,6 +20,7 @@ namespace folio::train {
 struct Best {
   int64_t step = 0;
   double val = 0;  // mean validation loss, nats a token
+  bool operator==(Best const&) const = default;
 };
 
 class RunDirectory {

@@ -225,7 +225,7 @@ TEST_F(PlantedRun, KilledBeforeItsNewerCheckpointsWereRemovedItGoesBackWhateverI
       << dump(to_json(
              train::Rollback{.step = 101, .to = 80, .why = "spike", .in_a_row = 1, .skipped = 21, .data = {0, 110}}))
       << "\n";
-  for (char const* copy : {"less", "without"})
+  for (char const* copy : {"less", "without", "cut", "damaged"})
     std::filesystem::copy(folder / "run", folder / copy, std::filesystem::copy_options::recursive);
   EXPECT_EQ(go("run").state.rollbacks.size(), 1u);
   drill.options.keep = 2;
@@ -239,6 +239,25 @@ TEST_F(PlantedRun, KilledBeforeItsNewerCheckpointsWereRemovedItGoesBackWhateverI
   DrillRun const on = go("without");
   EXPECT_TRUE(on.state.rollbacks.empty()) << "nothing is there to go back to";
   EXPECT_EQ(on.state.step, kSteps);
+
+  // The one it had gone back to alone is not there: to the one before, and what lies behind is of a path that was left.
+  write_file(train::checkpoint_path(folder / "cut", 80) / "model.safetensors", "cut");
+  (void)go("cut", "clean", {.stop_after = 1});
+  EXPECT_EQ(train::checkpoint_steps(folder / "cut"), (std::vector<int64_t>{65, 70, 75, 76}));
+  for (int64_t const step : {65, 70, 75, 80})
+    write_file(train::checkpoint_path(folder / "damaged", step) / "model.safetensors", "cut");
+  EXPECT_EQ(go("damaged", "clean", {.stop_after = 1}).state.step, 101) << "none is whole: on from the newest";
+}
+
+TEST_F(PlantedRun, WhereNoDueCheckpointIsWholeTheStepIsPassedOver) {
+  drill.options.on_spike = "rollback", drill.options.keep = 8;
+  (void)go("run", "clean", {.stop_after = 149});
+  for (int64_t const step : {40, 80, 120})
+    write_file(train::checkpoint_path(folder / "run", step) / "model.safetensors", "cut");
+  DrillRun const run = go("run", "clean", {.burst_after = 150});
+  EXPECT_FALSE(run.spikes.empty());
+  EXPECT_TRUE(run.rollbacks.empty());
+  EXPECT_EQ(run.state.step, kSteps);
 }
 
 TEST_F(PlantedRun, ACallThatIsRefusedWhenItHasLoadedLeavesTheRunAsItWas) {
